@@ -1,0 +1,65 @@
+# make book   the site, its chapters executed       make test   everything that proves it
+# make serve  the site at an address to open        make clean  start over
+PYTHON ?= python3
+PIP_ARGS ?=
+PORT ?= 8000
+REPEAT ?=
+
+SHELL := /bin/sh
+VENV := .venv/bin
+SITE := _build/html
+# The chapters' cells, as notebooks, which ruff can read.
+CELLS = $$(find build/executed -name '*.ipynb')
+
+.DEFAULT_GOAL := book
+.PHONY: book notebooks test serve format cover lock clean
+
+book: .venv/ready
+	@$(VENV)/python book/_ext/execute.py
+	@$(VENV)/jupyter-book build book --config _config.yml --toc $(CURDIR)/_toc.yml \
+		--path-output . -n -W --keep-going -q
+	@echo "The book: file://$(CURDIR)/$(SITE)/index.html (or 'make serve')"
+
+# The notebooks that Colab opens are written with the site.
+notebooks: book
+	@echo "The notebooks: build/notebooks/"
+
+test: book
+	@$(VENV)/ruff check . && $(VENV)/ruff check --line-length 80 $(CELLS)
+	@$(VENV)/ruff format --check . && $(VENV)/ruff format --check --line-length 80 $(CELLS)
+	@$(VENV)/mypy
+	@$(VENV)/python book/_ext/execute.py --again $(REPEAT)
+	@$(VENV)/python -m pytest
+
+serve: book
+	@echo "The book: http://localhost:$(PORT)/"
+	@$(VENV)/python -m http.server --directory $(SITE) --bind 127.0.0.1 $(PORT)
+
+format: .venv/ready
+	@$(VENV)/ruff check --fix .
+	@$(VENV)/ruff format .
+	@$(VENV)/python book/_ext/format.py
+
+# The README's picture, from the landing page's figure.
+cover: book
+	@$(VENV)/python -c "import base64, json; \
+		cells = json.load(open('build/executed/index.ipynb'))['cells']; \
+		outputs = [o for c in cells for o in c.get('outputs', []) if 'image/png' in o.get('data', {})]; \
+		open('book/_static/cover.png', 'wb').write(base64.b64decode(outputs[0]['data']['image/png']))"
+
+lock: .venv/ready
+	@$(VENV)/pip install --quiet $(PIP_ARGS) uv
+	@mkdir -p build
+	@echo "torch==2.13.0" > build/constraints.txt
+	@$(VENV)/uv pip compile pyproject.toml --quiet --all-extras --universal --python-version 3.11 \
+		--no-annotate --no-header --no-emit-index-url --constraints build/constraints.txt \
+		--output-file build/requirements.lock
+	@# CUDA's packages come with the torch build that wants them, and with no other.
+	@grep -vE '^(nvidia|cuda|triton)' build/requirements.lock > requirements.lock
+
+.venv/ready: requirements.lock pyproject.toml book/_ext/environment.py
+	@command -v $(PYTHON) > /dev/null || { echo "$(PYTHON) is not there: install Python 3.11 to 3.13."; exit 1; }
+	@$(PYTHON) book/_ext/environment.py $(PIP_ARGS)
+
+clean:
+	rm -rf .venv build _build
