@@ -1,0 +1,138 @@
+"""The executed chapters: all of them, without a warning, in time, the same when executed again."""
+
+import ast
+import base64
+import io
+import json
+import re
+
+import nbformat
+import numpy as np
+import pytest
+from PIL import Image
+
+from chapters import chapters, code_cells, notebook, pages, source, tags
+from execute import AGAIN, EXECUTED, SECONDS, due
+
+FILTERS: dict[tuple[str, str], str] = {}
+"""Warnings that a chapter may hide: (page, the line that hides it), and the reason."""
+
+HIDING = re.compile(r"warnings\.|catch_warnings|simplefilter|%%capture|stderr|logging\.disable")
+HIDING_TAGS = {
+    *("raises-exception", "remove-stderr", "remove-output", "remove-input", "skip-execution"),
+}
+
+
+def executed(page, folder=EXECUTED):
+    return nbformat.read(folder / f"{page}.ipynb", 4)
+
+
+def log():
+    return json.loads((EXECUTED / "log.json").read_text())
+
+
+def test_what_was_executed_is_the_chapters_of_the_table_of_contents():
+    assert list(log()) == chapters()
+    assert {page for page in pages() if source(page).read_text().count("{code-cell}")} == set(
+        chapters()
+    )
+    files = {str(f.relative_to(EXECUTED).with_suffix("")) for f in EXECUTED.rglob("*.ipynb")}
+    assert set(chapters()) <= files
+
+
+@pytest.mark.parametrize("page", chapters())
+def test_every_cell_was_executed_in_order(page):
+    cells = code_cells(executed(page))
+    assert [cell.source for cell in cells] == [cell.source for cell in code_cells(notebook(page))]
+    assert [cell.execution_count for cell in cells] == list(range(1, len(cells) + 1))
+
+
+@pytest.mark.parametrize("page", chapters())
+def test_time(page):
+    assert log()[page]["seconds"] <= SECONDS
+
+
+@pytest.mark.parametrize("page", chapters())
+def test_no_cell_prints_a_warning_or_a_traceback(page):
+    for cell in code_cells(executed(page)):
+        for output in cell.outputs:
+            assert output.output_type != "error", cell.source
+            assert output.get("name") != "stderr", output.text
+            assert not re.search(r"Traceback \(|Warning:", output.get("text", "")), output.text
+
+
+@pytest.mark.parametrize("page", chapters())
+def test_no_cell_hides_a_warning(page):
+    for cell in code_cells(notebook(page)):
+        assert not HIDING_TAGS & set(tags(cell)), cell.source
+        for line in cell.source.splitlines():
+            if HIDING.search(line):
+                assert (page, line.strip()) in FILTERS, line
+
+
+@pytest.mark.parametrize("page", chapters())
+def test_a_cell_left_out_of_the_page_only_glues(page):
+    for cell in code_cells(notebook(page)):
+        if "remove-cell" in tags(cell):
+            for statement in ast.parse(cell.source).body:
+                assert ast.unparse(statement).startswith("glue("), cell.source
+
+
+@pytest.mark.parametrize("page", chapters())
+def test_no_glued_number_is_a_timing(page):
+    for cell in code_cells(notebook(page)):
+        if "timing" in tags(cell):
+            assert "glue(" not in cell.source
+
+
+def test_glued_names_are_unique():
+    names = [
+        output.metadata["scrapbook"]["name"]
+        for page in chapters()
+        for cell in code_cells(executed(page))
+        for output in cell.outputs
+        if "scrapbook" in output.get("metadata", {})
+    ]
+    assert len(names) == len(set(names))
+
+
+def pixels(png):
+    return np.asarray(Image.open(io.BytesIO(base64.b64decode(png))))
+
+
+def results(nb):
+    """What must repeat: texts and glued values as they are, images as pixels."""
+    found = []
+    for cell in code_cells(nb):
+        for output in [] if "timing" in tags(cell) else cell.outputs:
+            data = dict(output.get("data", {}))
+            png = data.pop("image/png", None)
+            found.append((output.get("text"), data, None if png is None else pixels(png)))
+    return found
+
+
+@pytest.mark.parametrize("page", due())
+def test_two_executions_agree(page):
+    assert (AGAIN / f"{page}.ipynb").exists(), "make test executes these a second time"
+    first, second = results(executed(page)), results(executed(page, AGAIN))
+    assert len(first) == len(second)
+    for (text, data, image), (text2, data2, image2) in zip(first, second, strict=True):
+        assert text == text2
+        assert data == data2
+        assert np.array_equal(image, image2)
+
+
+def test_results_tell_a_changed_pixel_and_a_changed_number():
+    def page(number, dot):
+        image = np.zeros((4, 4), dtype=np.uint8)
+        image[0, 0] = dot
+        file = io.BytesIO()
+        Image.fromarray(image).save(file, "png")
+        data = {"text/plain": number, "image/png": base64.b64encode(file.getvalue()).decode()}
+        cell = nbformat.v4.new_code_cell(
+            "x", outputs=[nbformat.v4.new_output("display_data", data)]
+        )
+        return results(nbformat.v4.new_notebook(cells=[cell]))[0]
+
+    assert page("1", 0)[1] == page("1", 7)[1] != page("2", 0)[1]
+    assert not np.array_equal(page("1", 0)[2], page("1", 7)[2])

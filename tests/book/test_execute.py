@@ -1,0 +1,60 @@
+"""What is executed: a chapter whose code, library or lock file changed, and no other."""
+
+import nbformat
+import pytest
+
+from chapters import ROOT, chapters, notebook
+from execute import imports, inputs, key
+
+
+def chapter(*cells):
+    return nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(cell) for cell in cells])
+
+
+def test_prose_does_not_count():
+    plain = chapter("x = 1")
+    prose = chapter("x = 1")
+    prose.cells.insert(0, nbformat.v4.new_markdown_cell("Words."))
+    prose.cells[1].metadata["mystnb"] = {"figure": {"caption": "Other words."}}
+    assert key(plain, "page") == key(prose, "page")
+
+
+def test_code_and_tags_count():
+    tagged = chapter("x = 1")
+    tagged.cells[0].metadata["tags"] = ["timing"]
+    keys = {key(nb, "page") for nb in (chapter("x = 1"), chapter("x = 2"), tagged)}
+    assert len(keys) == 3
+
+
+def test_the_library_counts_for_those_who_import_it():
+    def files(code):
+        return {str(file.relative_to(ROOT)) for file in inputs(chapter(code), "page")}
+
+    assert files("import numpy") == {"requirements.lock"}
+    hermite = files("from plateaus.emergence import hermite")
+    assert "lib/plateaus/emergence/hermite.py" in hermite
+    assert "lib/plateaus/__init__.py" in hermite
+    assert not any("composition" in file for file in hermite)
+    assert "lib/plateaus/composition/task.py" in files("import plateaus.composition")
+    assert "lib/plateaus/figures.py" in files("from plateaus import figures")
+
+
+def test_relative_imports_are_followed():
+    assert list(imports("from .hermite import expand", "plateaus.emergence")) == [
+        "plateaus.emergence.hermite",
+        "plateaus.emergence.hermite.expand",
+    ]
+
+
+def test_a_cell_that_is_no_python_stops_with_its_page():
+    with pytest.raises(SystemExit, match="page: a code cell is no valid Python"):
+        inputs(chapter("%magic"), "page")
+
+
+@pytest.mark.parametrize("page", chapters())
+def test_front_matter_names_the_kernel_that_the_cache_expects(page):
+    assert notebook(page).metadata.kernelspec == {
+        "name": "python3",
+        "display_name": "Python 3 (ipykernel)",
+        "language": "python",
+    }
