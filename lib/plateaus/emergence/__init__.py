@@ -1,0 +1,20 @@
+"""Part II: emergence and scaling laws in SGD learning of shallow networks."""
+
+from plateaus.emergence.activation import Activation
+from plateaus.emergence.fit import PowerLaw, fit_power_law
+from plateaus.emergence.hermite import expand, hermite, information_exponent
+from plateaus.emergence.model import Student, Teacher
+from plateaus.emergence.sgd import SGDRun, online_sgd
+
+__all__ = [
+    "Activation",
+    "PowerLaw",
+    "SGDRun",
+    "Student",
+    "Teacher",
+    "expand",
+    "fit_power_law",
+    "hermite",
+    "information_exponent",
+    "online_sgd",
+]
