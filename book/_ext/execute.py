@@ -98,7 +98,23 @@ def run(pages: list[str], folder: Path) -> dict[str, NotebookNode]:
     failed = subprocess.run(command, env=os.environ | two_threads).returncode
     if failed:
         raise SystemExit("A chapter failed; the cell and its traceback stand above.")
-    return {page: nbformat.read(file, 4) for page, file in zip(pages, files, strict=True)}
+    done = {page: nbformat.read(file, 4) for page, file in zip(pages, files, strict=True)}
+    for nb, file in zip(done.values(), files, strict=True):
+        join_streams(nb)
+        nbformat.write(nb, file)
+    return done
+
+
+def join_streams(nb: NotebookNode) -> None:
+    """Join what a cell printed at once but the kernel sent in pieces, which chance cuts."""
+    for cell in code_cells(nb):
+        joined: list[NotebookNode] = []
+        for output in cell.outputs:
+            if joined and output.get("name") and output.get("name") == joined[-1].get("name"):
+                joined[-1].text += output.text
+            else:
+                joined.append(output)
+        cell.outputs = joined
 
 
 def seconds(nb: NotebookNode) -> float:

@@ -8,6 +8,7 @@ ledger is built from these calls, so the label is the statement's own.
 import inspect
 import numbers
 from collections.abc import Callable, Mapping, Sequence
+from textwrap import fill
 from typing import Any
 
 KINDS = {
@@ -82,7 +83,7 @@ def exercise(label: str, answer: Any) -> Callable[[Callable[[Any], None]], bool]
     """Try a reader's answer to an exercise, and print whether it is solved.
 
     The decorated function is the exercise's test: it is called at once with `answer` and asserts
-    what a right answer does. Whatever it raises is printed in one line, never passed on, so a
+    what a right answer does. Whatever it raises is printed in a sentence, never passed on, so a
     chapter with unsolved exercises still runs from top to bottom.
 
     Arguments:
@@ -98,7 +99,7 @@ def exercise(label: str, answer: Any) -> Callable[[Callable[[Any], None]], bool]
             test(answer)
         except Exception as error:  # a reader's code may raise anything
             reason = str(error).strip().split("\n")[0] or "the test's assertion fails"
-            print(f"{label}: not solved yet ({type(error).__name__}: {reason}).")
+            print(fill(f"{label}: not solved yet ({type(error).__name__}: {reason}).", 80))
             return False
         print(f"{label}: solved.")
         return True

@@ -4,7 +4,7 @@ import nbformat
 import pytest
 
 from chapters import ROOT, chapters, notebook
-from execute import imports, inputs, key
+from execute import imports, inputs, join_streams, key
 
 
 def chapter(*cells):
@@ -49,6 +49,19 @@ def test_relative_imports_are_followed():
 def test_a_cell_that_is_no_python_stops_with_its_page():
     with pytest.raises(SystemExit, match="page: a code cell is no valid Python"):
         inputs(chapter("%magic"), "page")
+
+
+def test_pieces_of_a_stream_are_joined():
+    def stream(name, text):
+        return nbformat.v4.new_output("stream", name=name, text=text)
+
+    nb = chapter("x")
+    picture = nbformat.v4.new_output("display_data", {"text/plain": "picture"})
+    pieces = [("stdout", "a"), ("stdout", "b\n"), ("stderr", "c"), ("stdout", "d")]
+    nb.cells[0].outputs = [*(stream(*piece) for piece in pieces), picture, stream("stdout", "e")]
+    join_streams(nb)
+    texts = [output.get("text") for output in nb.cells[0].outputs]
+    assert texts == ["ab\n", "c", "d", None, "e"]
 
 
 @pytest.mark.parametrize("page", chapters())
