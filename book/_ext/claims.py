@@ -127,7 +127,7 @@ class Ledger(SphinxDirective):
             kinds = ", ".join(dict.fromkeys(check.kind for check in row.checks))
             links = ", ".join(self.link(check, repo) for check in row.checks)
             if row.kind == "conjecture":
-                kinds, links = "conjecture", "none is possible yet"
+                kinds, links = "conjecture", "none: open"
             title = row.title.replace("|", "\\|")
             lines.append(
                 f"| {{prf:ref}}`{row.label}`: {title} | {row.origin} | {kinds} | {links} |"
