@@ -29,21 +29,26 @@ BOX = '<div style="border-left: 4px solid #0072B2; padding-left: 1em; margin: 1e
 INSTALL = """\
 # Installs the book's package where it is missing; torch and all the rest stay as they are.
 import importlib.util
+import subprocess
+import sys
 
+SOURCE = "git+{url}@{revision}"
 if importlib.util.find_spec("plateaus") is None:
-    %pip install --quiet "plateaus @ git+{url}@{revision}"\
+    subprocess.run([sys.executable, "-m", "pip", "install", "--quiet", SOURCE], check=True)\
 """
 INSTALL_FROM_COPY = """\
 # Installs the book's package where it is missing; torch and all the rest stay as they are.
-# This notebook was made from a copy of the book that has no public repository. Open it from
-# inside the unpacked copy, or write the copy's folder below.
+# This notebook was made from a copy of the book that has no public repository: open it inside the
+# unpacked copy, or write the copy's folder below, such as "/content/book".
 import importlib.util
+import subprocess
+import sys
 from pathlib import Path
 
-COPY = next((p for p in Path.cwd().resolve().parents if (p / "lib/plateaus").is_dir()), "")
+SOURCE = next((str(p) for p in Path.cwd().resolve().parents if (p / "lib/plateaus").is_dir()), "")
 if importlib.util.find_spec("plateaus") is None:
-    assert COPY, "Write the folder of the unpacked book into COPY, such as '/content/book'."
-    %pip install --quiet "{COPY}"\
+    assert SOURCE, "Write the folder of the unpacked book into SOURCE."
+    subprocess.run([sys.executable, "-m", "pip", "install", "--quiet", SOURCE], check=True)\
 """
 
 

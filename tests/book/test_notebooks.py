@@ -1,11 +1,13 @@
 """The exported notebooks: the chapter's code, the page's prose, nothing raw."""
 
 import re
+import sys
 
 import nbformat
 import pytest
 from bs4 import BeautifulSoup
 
+import repository
 from chapters import SITE, chapters, code_cells, notebook, tags
 from export import NOTEBOOKS, install_cell
 from repository import find
@@ -30,6 +32,36 @@ def test_code_cells_are_the_chapters(page):
     assert first.source == install_cell(find())
     assert [cell.source for cell in cells] == [cell.source for cell in chapter]
     assert [tags(cell) for cell in cells] == [tags(cell) for cell in chapter]
+
+
+@pytest.mark.parametrize(
+    "repo", [None, repository.Repository("https://git.example/book", "a1", None)]
+)
+def test_the_first_cell_installs_what_is_missing(repo, monkeypatch, tmp_path):
+    """Run it in a folder within an unpacked copy, with pip's call caught."""
+    calls = []
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    monkeypatch.setattr("subprocess.run", lambda command, check: calls.append((command, check)))
+    copy = tmp_path / "book"
+    (copy / "lib/plateaus").mkdir(parents=True)
+    (copy / "build/notebooks").mkdir(parents=True)
+    monkeypatch.chdir(copy / "build/notebooks")
+    exec(install_cell(repo), {})
+    source = "git+https://git.example/book@a1" if repo else str(copy)
+    assert calls == [([sys.executable, "-m", "pip", "install", "--quiet", source], True)]
+
+
+def test_the_first_cell_says_when_there_is_no_copy(monkeypatch, tmp_path):
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(AssertionError, match="Write the folder of the unpacked book into SOURCE"):
+        exec(install_cell(None), {})
+
+
+def test_the_first_cell_leaves_an_installed_package_alone(monkeypatch, tmp_path):
+    monkeypatch.setattr("subprocess.run", lambda *arguments, **options: pytest.fail("it installs"))
+    monkeypatch.chdir(tmp_path)
+    exec(install_cell(None), {})
 
 
 @pytest.mark.parametrize("page", chapters())
