@@ -174,6 +174,13 @@ def test_the_symbol_may_be_declared_real_and_have_any_name():
         (hermite(4, 2 * x), 2),
         (hermite(23, x), 23),
         (x**3 - 3 * x + sp.exp(-100) * x, 1),
+        (sp.Abs(x - 1) / (x - 1), 1),
+        # f' = 0 wherever it exists, and yet not constant: a jump where the argument has its pole
+        (sp.atan(x) + sp.atan(1 / x), 1),
+        (sp.atan(x - 1) + sp.atan(1 / (x - 1)), 1),
+        (sp.atan(x) + sp.acot(x), 1),
+        (sp.sqrt(sp.tanh(x) ** 2) / sp.tanh(x), 1),
+        (sp.arg(x), 1),
     ],
     ids=str,
 )
@@ -188,6 +195,29 @@ def test_information_exponents(f, exponent):
 )
 def test_the_exponent_of_a_constant_is_infinite(f):
     assert information_exponent(f, x) is sp.oo
+
+
+@pytest.mark.parametrize(
+    "f",
+    [
+        sp.atan(sp.exp(x)) + sp.atan(sp.exp(-x)),
+        sp.log(1 + sp.exp(x)) - sp.log(1 + sp.exp(-x)) - x,
+        (sp.atan(x) + sp.atan(1 / x)) ** 2,
+    ],
+    ids=str,
+)
+def test_a_constant_without_a_closed_form_is_recognised(f):
+    assert information_exponent(f, x) is sp.oo
+
+
+def test_common_factors_cancel_on_each_piece():
+    # -sign(1 - x) = 1 - 2 1{x < 1}
+    c_0, c_1, c_2 = expand(sp.Abs(x - 1) / (x - 1), x, 2)
+    density = sp.exp(-sp.Rational(1, 2)) / sp.sqrt(2 * sp.pi)
+    assert sp.simplify(c_0 + sp.erf(1 / sp.sqrt(2))) == 0
+    assert sp.simplify(c_1 - 2 * density) == 0
+    assert sp.simplify(c_2 - sp.sqrt(2) * density) == 0
+    assert expand(sp.Abs(x**2 - 1) / (x - 1), x, 0) != (0,)
 
 
 def test_an_exact_cancellation_is_recognised():
