@@ -16,7 +16,8 @@ I_n = ∫ x^n exp(−c x² + b x) dx / √(2π) over a piece follow from I_0, wh
 
 In this form square-integrability (Re a < 1/4 on an unbounded piece) and constancy are decided, not
 guessed. What does not take this form goes to `sympy.integrate`, and a result is believed only where
-quadrature agrees. Chapter: Hermite expansions and the information exponent.
+quadrature agrees; such an f is constant if f' = 0 and its values on both sides of every point where
+it may jump agree to 20 digits. Chapter: Hermite expansions and the information exponent.
 """
 
 import itertools
@@ -233,7 +234,7 @@ class _Function:
         """Raise unless limits at the poles and at ±∞ show that E f² < ∞."""
         f, x = self.expr, self.x
         try:
-            for at in map(sp.Rational, ("0.29", "3.7", "50.1", "-0.29", "-3.7", "-50.1")):
+            for at in _SAMPLE:
                 if abs(sp.im(f.subs(x, at).evalf(15))) > 1e-12:
                     raise self._not_real()
             # The first weight is necessary, as ∫ dx/x diverges at 0 and at ∞; the second suffices.
@@ -264,12 +265,29 @@ class _Function:
 
     def _is_constant(self) -> bool:
         if self.pieces is None:
-            return bool(sp.simplify(self.expr.diff(self.x)) == 0)
+            return self._is_flat()
         first = self.pieces[0].terms.get(_ONE, sp.Integer(0))
         return all(
             not _difference(piece.terms, {_ONE: first} if first != 0 else {})
             for piece in self.pieces
         )
+
+    def _is_flat(self) -> bool:
+        """Whether f' = 0, and f takes one value on both sides of every point where it may jump."""
+        f, x = self.expr, self.x
+        if sp.simplify(f.diff(x)) != 0:
+            return False
+        inner = [g for kink in f.atoms(*_KINKS) for g in _switches(kink)]
+        inner += [g.args[0] for g in f.atoms(sp.acot)]
+        try:
+            cuts = _poles(f, x) + [root for g in inner for root in _roots(g, x)]
+        except _Outside as error:
+            raise ValueError(
+                f"whether {self.shown} is constant could not be decided; {_valid(x)}."
+            ) from error
+        points = [*_SAMPLE, *(_inside(a, b) for a, b in _between(-sp.oo, sp.oo, cuts))]
+        values = [f.subs(x, at).evalf(30) for at in points]
+        return all(abs(value - values[0]) < 1e-20 for value in values)
 
     def _parity(self) -> int:
         """1 for even, −1 for odd, 0 for neither or not known."""
@@ -289,6 +307,9 @@ _ONE = (sp.Integer(0), sp.Integer(0), sp.Integer(0), sp.Integer(1))
 """The key of a constant."""
 
 _ENDS = ((sp.oo, "-"), (-sp.oo, "+"))
+
+_SAMPLE = tuple(map(sp.Rational, ("0.29", "3.7", "50.1", "-0.29", "-3.7", "-50.1")))
+"""Points of both signs, at which few expressions are special."""
 
 
 def _degree(name: str, value: int) -> int:
@@ -355,7 +376,7 @@ def _pieces(f: sp.Expr, x: sp.Symbol, left: sp.Expr, right: sp.Expr) -> Iterator
         cuts = [root for g in _switches(kink) for root in _roots(g, x)]
         for lo, hi in _between(left, right, cuts):
             value = _resolved(kink, x, _inside(lo, hi))
-            yield from _pieces(f.xreplace({kink: value}), x, lo, hi)
+            yield from _pieces(_cancelled(f.xreplace({kink: value}), x), x, lo, hi)
         return
     poles = [p.base for p in f.atoms(sp.Pow) if p.base.has(x) and not _whole(p.exp)]
     cuts = [root for g in poles for root in _roots(g, x)]
@@ -365,6 +386,13 @@ def _pieces(f: sp.Expr, x: sp.Symbol, left: sp.Expr, right: sp.Expr) -> Iterator
             lo, hi = -hi, -lo
         terms = _terms(f.subs(x, -x) if mirrored else f, x, bool(lo.is_nonnegative))
         yield _Piece(lo, hi, mirrored, terms)
+
+
+def _cancelled(f: sp.Expr, x: sp.Symbol) -> sp.Expr:
+    """Without common factors, so that (1 − x)/(x − 1) is −1."""
+    below = [p.base for p in f.atoms(sp.Pow) if p.exp.is_negative and p.exp.is_Integer]
+    factors = any(g.is_Add and g.is_polynomial(x) for g in below)
+    return sp.cancel(f) if factors and not f.has(*_KINKS) else f
 
 
 def _sorted(kinks: set[sp.Expr]) -> list[sp.Expr]:
