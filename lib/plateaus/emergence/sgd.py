@@ -45,8 +45,8 @@ class SGDRun:
         loss: (records, replicates), the population loss in closed form.
         V: (replicates, m, d), the weights where each replicate stopped.
         hits: (replicates, P), the first step at which some neuron has |M_ip| ≥ `until`; inf where
-            that did not happen within the budget (such a time is censored, not infinite); None
-            if `until` was not given.
+            that did not happen within the budget (such a time is censored, not infinite), or
+            where the replicate failed before (see `failed`); None if `until` was not given.
         failed: (replicates,), the first step that gave a number that is not finite; inf for none.
     """
 
