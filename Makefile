@@ -16,7 +16,8 @@ CELLS = $$(find build/executed -name '*.ipynb')
 
 book: .venv/ready
 	@$(VENV)/python book/_ext/execute.py
-	@$(VENV)/jupyter-book build book --config _config.yml --toc $(CURDIR)/_toc.yml \
+	@rm -rf _build/html  # every page anew: numbers and titles of one stand on the others
+	@$(VENV)/jupyter-book build book --all --config _config.yml --toc "$(CURDIR)/_toc.yml" \
 		--path-output . -n -W --keep-going -q
 	@echo "The book: file://$(CURDIR)/$(SITE)/index.html (or 'make serve')"
 

@@ -15,7 +15,6 @@ from typing import Any
 from docutils import nodes
 from docutils.statemachine import StringList
 from sphinx.application import Sphinx
-from sphinx.environment import BuildEnvironment
 from sphinx.util.docutils import SphinxDirective
 
 import repository
@@ -73,11 +72,16 @@ def statements(text: str, page: str) -> Iterator[Statement]:
 def checks(code: str, **where: Any) -> Iterator[Check]:
     """The calls of `check` in a piece of Python."""
     for node in ast.walk(ast.parse(code)):
-        if isinstance(node, ast.Call) and getattr(node.func, "id", "") == "check":
-            keywords = {keyword.arg: keyword.value for keyword in node.keywords}
-            label, kind = node.args[0] if node.args else None, keywords.get("kind")
-            if isinstance(label, ast.Constant) and isinstance(kind, ast.Constant):
-                yield Check(str(label.value), str(kind.value), "false" in keywords, **where)
+        if not isinstance(node, ast.Call):
+            continue
+        keywords = {keyword.arg: keyword.value for keyword in node.keywords}
+        name = getattr(node.func, "id", "") or getattr(node.func, "attr", "")
+        if name != "check" or "kind" not in keywords:
+            continue
+        label, kind = (node.args[0] if node.args else keywords.get("label")), keywords["kind"]
+        if not (isinstance(label, ast.Constant) and isinstance(kind, ast.Constant)):
+            raise ValueError(f"write out the label and the kind of a check: {ast.unparse(node)}.")
+        yield Check(str(label.value), str(kind.value), "false" in keywords, **where)
 
 
 def ledger() -> list[Statement]:
@@ -89,7 +93,7 @@ def ledger() -> list[Statement]:
         for check in checks(cell.source, page=page)
     ]
     for part in ("composition", "emergence", "sandbox"):
-        for file in sorted((ROOT / "tests" / part).glob("test_*.py")):
+        for file in sorted((ROOT / "tests" / part).rglob("test_*.py")):
             found += checks(file.read_text(), path=str(file.relative_to(ROOT)))
     rows = [row for page in pages() for row in statements(source(page).read_text(), page)]
     for row in rows:
@@ -121,9 +125,11 @@ class Ledger(SphinxDirective):
 
     def run(self) -> list[nodes.Node]:
         """Write the table in MyST and let the parser read it."""
-        repo = repository.find()
+        repo, rows = repository.find(), ledger()
+        if found := faults(rows):
+            raise self.error(" ".join(found))
         lines = ["| Statement | Origin | Evidence | Check |", "|---|---|---|---|"]
-        for row in ledger():
+        for row in rows:
             kinds = ", ".join(dict.fromkeys(check.kind for check in row.checks))
             links = ", ".join(self.link(check, repo) for check in row.checks)
             if row.kind == "conjecture":
@@ -159,23 +165,8 @@ def name_cells(app: Sphinx, doctree: nodes.document) -> None:
                 std["anonlabels"][name] = (page, name)
 
 
-def outdated(
-    app: Sphinx, env: BuildEnvironment, added: set[str], changed: set[str], removed: set[str]
-) -> list[str]:
-    """The pages to read again: those with new outputs, and the ledger when anything changed."""
-    executed = ROOT / "build" / "executed"
-    new = [
-        page
-        for page in chapters()
-        if page in env.all_docs
-        and (executed / f"{page}.ipynb").stat().st_mtime * 1e6 > env.all_docs[page]
-    ]
-    return new + (["appendix/claims"] if new or added or changed or removed else [])
-
-
 def setup(app: Sphinx) -> dict[str, bool]:
     """Register the ledger."""
     app.add_directive("claims-ledger", Ledger)
     app.connect("doctree-read", name_cells)
-    app.connect("env-get-outdated", outdated)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

@@ -5,7 +5,6 @@
 This file runs on whatever Python there is, to say in one sentence what is missing.
 """
 
-import glob
 import os
 import shutil
 import subprocess
@@ -23,6 +22,14 @@ def supported(python):
         return False
 
 
+def version(python):
+    """What a command says its version of Python is; None where it does not run."""
+    try:
+        return subprocess.check_output([python, "-c", "import sys; print(sys.version_info[:2])"])
+    except (OSError, subprocess.CalledProcessError):
+        return None
+
+
 def main():
     """Create or renew the environment; stop with one sentence where that cannot be done."""
     os.chdir(os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", ".."))
@@ -34,7 +41,7 @@ def main():
             "make PYTHON=/path/to/python3.13 book."
             % (OLDEST + NEWEST + (sys.executable,) + sys.version_info[:2])
         )
-    if glob.glob(".venv/bin/python") and not supported(".venv/bin/python"):
+    if os.path.exists(".venv") and version(".venv/bin/python") != version(python):
         shutil.rmtree(".venv")
     if subprocess.call([python, "-m", "venv", ".venv"], stdout=subprocess.DEVNULL):
         shutil.rmtree(".venv", ignore_errors=True)

@@ -152,6 +152,9 @@ def execute() -> None:
             file.parent.mkdir(parents=True, exist_ok=True)
             file.write_text(text)
     log = {page: log[page] for page in fresh}
+    for file in EXECUTED.rglob("*.ipynb"):
+        if str(file.relative_to(EXECUTED).with_suffix("")) not in fresh:
+            file.unlink()  # a chapter that is no more
     log_file.write_text(json.dumps(log, indent=1))
 
     cache = get_cache(str(BUILD / "cache"))
@@ -175,6 +178,7 @@ def due() -> list[str]:
         with_main = "origin/main" in git("branch", "--remotes")
         base = git("merge-base", "HEAD", "origin/main") if with_main else head
         changed = git("diff", "--name-only", f"{head}~1" if base == head else base).splitlines()
+        changed += git("ls-files", "--others", "--exclude-standard").splitlines()
         commits = int(git("rev-list", "--count", "HEAD"))
     except (OSError, subprocess.CalledProcessError):  # no git, or no history: repeat them all
         return chapters()

@@ -9,13 +9,7 @@ from chapters import chapters
 
 
 def setup(app: Sphinx) -> dict[str, bool]:
-    """Register the buttons, after the theme has made its own.
-
-    The repository's address is a setting of the build, so that pages are written anew when it
-    changes.
-    """
-    repo = repository.find()
-    app.add_config_value("book_repository", repo and repo.url, "html")
+    """Register the buttons, after the theme has made its own."""
     app.connect("html-page-context", add_buttons, priority=900)
     return {"parallel_read_safe": True, "parallel_write_safe": True}
 

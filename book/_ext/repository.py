@@ -8,6 +8,7 @@ import os
 import re
 import subprocess
 from dataclasses import dataclass
+from pathlib import Path
 
 from chapters import ROOT
 
@@ -61,16 +62,21 @@ def find(url: str | None = None, revision: str | None = None) -> Repository | No
         server = os.environ.get("GITHUB_SERVER_URL", "https://github.com")
         url = f"{server}/{os.environ['GITHUB_REPOSITORY']}"
         revision = revision or os.environ.get("GITHUB_SHA")
-    url = url or _git("remote", "get-url", "origin")
+    if url is None:  # the remote of this folder, not of a repository around it
+        top = _git("rev-parse", "--show-toplevel")
+        url = _git("remote", "get-url", "origin") if top and Path(top).resolve() == ROOT else None
     revision = revision or _git("rev-parse", "HEAD")
     if not url or not revision:
         return None
-    ssh = re.fullmatch(r"(?:ssh://)?git@([^:/]+)[:/](.+)", url)
+    ssh = re.fullmatch(r"(?:ssh|git)://(?:[^@/]+@)?([^:/]+)(?::\d+)?/+(.+)", url) or re.fullmatch(
+        r"[^@/:]+@([^:/]+):/*(.+)", url
+    )
     if ssh:
-        url = f"https://{ssh[1]}/{ssh[2]}"
+        url = f"https://{ssh[1].removeprefix('ssh.')}/{ssh[2]}"
+    url = re.sub(r"^http://(?=github\.com/)", "https://", url)
     url = re.sub(r"^(https?://)[^/@]*@", r"\1", url).removesuffix("/").removesuffix(".git")
-    if url.startswith("/"):
-        url = f"file://{url}"
+    if "://" not in url:  # a folder, perhaps relative
+        url = (ROOT / url).resolve().as_uri()
     on_github = re.fullmatch(r"https://github\.com/([^/]+/[^/]+)", url)
     return Repository(url, revision, on_github[1] if on_github else None)
 

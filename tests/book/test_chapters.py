@@ -37,7 +37,7 @@ def test_what_was_executed_is_the_chapters_of_the_table_of_contents():
         chapters()
     )
     files = {str(f.relative_to(EXECUTED).with_suffix("")) for f in EXECUTED.rglob("*.ipynb")}
-    assert set(chapters()) <= files
+    assert files == set(chapters())
 
 
 @pytest.mark.parametrize("page", chapters())
@@ -111,9 +111,15 @@ def results(nb):
     return found
 
 
-@pytest.mark.parametrize("page", due())
+REPEATED = [page for page in chapters() if (AGAIN / f"{page}.ipynb").exists()]
+
+
+def test_what_is_due_was_executed_a_second_time():
+    assert set(due()) <= set(REPEATED), "make test executes these a second time"
+
+
+@pytest.mark.parametrize("page", REPEATED)
 def test_two_executions_agree(page):
-    assert (AGAIN / f"{page}.ipynb").exists(), "make test executes these a second time"
     first, second = results(executed(page)), results(executed(page, AGAIN))
     assert len(first) == len(second)
     for (text, data, image), (text2, data2, image2) in zip(first, second, strict=True):

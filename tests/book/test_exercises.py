@@ -54,6 +54,14 @@ def test_stub_is_unsolved_and_solution_solves(page, label, stub, trial):
     assert attempt(page, solutions(page)[label], trial) == f"{label}: solved."
 
 
+@pytest.mark.parametrize("page", chapters())
+def test_every_exercise_in_code_is_tried(page):
+    text = source(page).read_text()
+    found = re.findall(r"\{exercise\}.*\n:label: (\S+)\n\n(.*)", text)
+    in_code = {label for label, opening in found if "pen and paper" not in opening}
+    assert in_code == {case[0] for case in exercises(page)}
+
+
 @pytest.mark.parametrize("page", [page for page in chapters() if page != "index"])
 def test_a_chapter_has_three_to_six_exercises_each_with_a_solution(page):
     text = source(page).read_text()

@@ -16,6 +16,12 @@ from repository import find
         "git@github.com:ada/book.git",
         "ssh://git@github.com/ada/book",
         "https://secret:token@github.com/ada/book",
+        "http://github.com/ada/book",
+        "git://github.com/ada/book.git",
+        "git@github.com:/ada/book.git",
+        "org-1@github.com:ada/book.git",
+        "ssh://git@github.com:22/ada/book.git",
+        "ssh://git@ssh.github.com:443/ada/book.git",
     ],
 )
 def test_a_fork_on_github(url):
@@ -41,6 +47,17 @@ def test_elsewhere_there_is_nothing_to_launch(url):
     assert (repo.colab("index"), repo.binder("index"), repo.site()) == (None, None, None)
     assert "git+" in install_cell(repo)
     assert "@abc123" in install_cell(repo)
+
+
+def test_a_copy_inside_another_repository_is_not_that_repository(monkeypatch, tmp_path):
+    monkeypatch.delenv("GITHUB_REPOSITORY", raising=False)
+    answers = {"rev-parse": str(tmp_path), "remote": "https://github.com/someone/thesis"}
+    monkeypatch.setattr(repository, "_git", lambda command, *rest: answers[command])
+    assert find() is None
+
+
+def test_a_relative_remote_is_a_folder():
+    assert find("../book", "abc").url.startswith("file:///")
 
 
 def test_github_actions_says_where(monkeypatch):
