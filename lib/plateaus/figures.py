@@ -27,9 +27,6 @@ INK, GREY = "#222222", "#6b6b6b"
 MARKERS = "osD^vP"
 """One marker a series too, so that no figure rests on colour alone."""
 
-SEQUENTIAL, DIVERGING = "cividis", "RdBu_r"
-"""Colour maps for magnitudes, and for signed values about zero."""
-
 STYLE: Any = {
     "figure.dpi": 100,
     "figure.facecolor": "white",
