@@ -4,6 +4,7 @@ from plateaus.emergence.activation import Activation
 from plateaus.emergence.fit import PowerLaw, fit_power_law
 from plateaus.emergence.hermite import expand, hermite, information_exponent
 from plateaus.emergence.model import Student, Teacher
+from plateaus.emergence.population import population_gradient, population_loss, second_layer
 from plateaus.emergence.sgd import SGDRun, online_sgd
 
 __all__ = [
@@ -17,4 +18,7 @@ __all__ = [
     "hermite",
     "information_exponent",
     "online_sgd",
+    "population_gradient",
+    "population_loss",
+    "second_layer",
 ]
