@@ -1,13 +1,15 @@
-r"""The loop of `online_sgd` for one replicate, compiled for the CPU.
+r"""The loops of `online_sgd`, compiled for the CPU.
 
-One sample x and one step, with r = f*(x) − f(x) (loss "mse") or f*(x) (loss "correlation"),
-n_i = ‖v_i‖, z_i = ⟨v̄_i, x⟩:
+A step sees λ_s = V x_s for its B samples, their labels y_s and n_i = ‖v_i‖. With z_si = λ_si/n_i,
+r_s = y_s − Σ_i n_i² σ(z_si) (loss "mse") or r_s = y_s ("correlation"), V ← A∘V + Σ_s b_s x_sᵀ and
 
-    homogeneous   A_i = 1 + η r (2σ(z_i) − z_i σ′(z_i)),  b_i = η r n_i σ′(z_i)
-    spherical     A_i = 1 − z_i b_i,                      b_i = η r σ′(z_i)
+    homogeneous   A_i = 1 + (η/B) Σ_s r_s (2σ(z_si) − z_si σ′(z_si)),  b_si = (η/B) r_s n_i σ′(z_si)
+    spherical     A_i = 1 − Σ_s z_si b_si,                            b_si = (η/B) r_s σ′(z_si)
 
-then v_i ← A_i v_i + b_i x, and for the spherical learner v_i ← v_i/‖v_i‖. The torch loop in `sgd`
-is the reference that the tests hold this against.
+where the spherical learner, whose n_i are 1, then divides by its norms. `direct` takes
+the steps on V itself, `sequence` on the projections of a block, `reduced` on the coordinates in
+the span of teacher and student. The torch loops in `sgd` are the reference that the tests hold
+these against.
 """
 
 import math
@@ -23,6 +25,9 @@ Array = NDArray[Any]
 
 RUNNING, HIT, FAILED = 0, 1, 2
 
+# Replicates that `reduced` advances side by side, one to a lane of the vector registers.
+LANES = 16
+
 # Sums may be reordered, which lets the compiler use vector instructions; nothing assumes that
 # numbers are finite.
 # Nothing is cached on the disk: an installed package may be read-only, and one compilation takes
@@ -34,61 +39,99 @@ _compiled: Callable[[Function], Function] = _njit(
 
 
 @_compiled
-def sigma(z: float, c: Array) -> tuple[float, float]:
-    """σ(z) and σ′(z)."""
-    value, slope = c[0], 0.0
-    previous, h = 0.0, 1.0
+def sigma(z: Array, c: Array, value: Array, slope: Array, previous: Array, h: Array) -> None:
+    """σ(z) and σ′(z), elementwise; `previous` and `h` are room for h_{k−1} and h_k."""
+    for i in range(z.size):
+        value[i], slope[i], previous[i], h[i] = c[0], 0, 0, 1
     for k in range(1, c.size):
-        previous, h = h, (z * h - math.sqrt(k - 1.0) * previous) / math.sqrt(k)
-        value += c[k] * h
-        slope += c[k] * math.sqrt(k) * previous
-    return value, slope
+        up = z.dtype.type(1 / math.sqrt(k))
+        down = z.dtype.type(math.sqrt((k - 1) / k))
+        for i in range(z.size):
+            following = up * z[i] * h[i] - down * previous[i]
+            previous[i], h[i] = h[i], following
+        if c[k] != 0:
+            weight = c[k] * z.dtype.type(math.sqrt(k))
+            for i in range(z.size):
+                value[i] += c[k] * h[i]
+                slope[i] += weight * previous[i]
 
 
 @_compiled
-def advance(
+def labels(projections: Array, a: Array, c: Array, y: Array) -> None:
+    """y_s ← Σ_p a_p σ(⟨v*_p, x_s⟩) from the projections (S, P), in their dtype."""
+    value, slope = np.empty_like(a), np.empty_like(a)
+    previous, h = np.empty_like(a), np.empty_like(a)
+    for s in range(y.size):
+        sigma(projections[s], c, value, slope, previous, h)
+        total = a[0] * value[0]
+        for p in range(1, a.size):
+            total += a[p] * value[p]
+        y[s] = total
+
+
+@_compiled
+def reaches(overlaps: Array, n: Array, until: float, step: int, hits: Array) -> bool:
+    """Write `step` for the directions first reached now; overlaps (m, P) are VV*ᵀ. All reached?"""
+    done = True
+    for p in range(hits.size):
+        if hits[p] == np.inf:
+            for i in range(n.size):
+                if abs(overlaps[i, p]) >= until * n[i]:
+                    hits[p] = step
+                    break
+            else:
+                done = False
+    return done
+
+
+@_compiled
+def direct(
     V: Array,
     n: Array,
     X: Array,
-    a: Array,
+    y: Array,
+    eta: Array,
     c: Array,
-    eta: float,
+    directions: Array,
     correlation: bool,
     spherical: bool,
     until: float,
     step: int,
     hits: Array,
 ) -> tuple[int, int]:
-    """Take one step for each row of X (S, d), in place, until all directions are hit.
+    """Take one step of batch 1 for each row of X (S, d), in place, until all directions are hit.
 
-    V (m, d) and its norms n (m,), and hits (P,), are updated; `step` steps were taken before.
-    Returns how many are taken now, the last one included, and a status.
+    V (m, d), its norms n (m,), and hits (P,) are updated; `step` steps were taken before. Without
+    directions (0, d), they are the first axes. Returns how many steps are taken now, the last one
+    included, and a status.
     """
     m, d = V.shape
-    P = a.size
-    z, A, b = np.empty(m), np.empty(m), np.empty(m)
+    z, value, slope = np.empty_like(V[:, 0]), np.empty_like(V[:, 0]), np.empty_like(V[:, 0])
+    previous, h = np.empty_like(z), np.empty_like(z)
+    P = hits.size
+    overlaps = np.zeros((m, P))
     for s in range(X.shape[0]):
         x = X[s]
-        r = 0.0
-        for p in range(P):
-            r += a[p] * sigma(float(x[p]), c)[0]
         for i in range(m):
             v = V[i]
             dot = v[0] * x[0]
             for j in range(1, d):
                 dot += v[j] * x[j]
             z[i] = dot / n[i]
-            value, slope = sigma(z[i], c)
-            A[i], b[i] = value, slope
-            if not correlation:
-                r -= value * (1.0 if spherical else n[i] * n[i])
+        sigma(z, c, value, slope, previous, h)
+        r = float(y[s])
+        if not correlation:
+            for i in range(m):
+                r -= n[i] * n[i] * value[i]
         finite = math.isfinite(r)
         for i in range(m):
-            value, slope = A[i], b[i]
-            b[i] = eta * r * slope * (1.0 if spherical else n[i])
-            A[i] = 1.0 - z[i] * b[i] if spherical else 1.0 + eta * r * (2 * value - z[i] * slope)
+            b = eta[s] * r * slope[i]
+            A = 1.0 - z[i] * b
+            if not spherical:
+                b *= n[i]
+                A = 1.0 + eta[s] * r * (2 * value[i] - z[i] * slope[i])
             v = V[i]
-            Ai, bi = v.dtype.type(A[i]), v.dtype.type(b[i])
+            Ai, bi = v.dtype.type(A), v.dtype.type(b)
             square = Ai - Ai
             for j in range(d):
                 v[j] = Ai * v[j] + bi * x[j]
@@ -102,15 +145,308 @@ def advance(
                 n[i] = 1.0
         if not finite:
             return s + 1, FAILED
-        waiting = False
-        for p in range(P):
-            if hits[p] == np.inf:
+        if until < np.inf:
+            if directions.shape[0] == 0:
+                if reaches(V, n, until, step + s + 1, hits):
+                    return s + 1, HIT
+            else:
                 for i in range(m):
-                    if abs(V[i, p]) >= until * n[i]:
-                        hits[p] = step + s + 1
-                        break
-                else:
-                    waiting = True
-        if not waiting:
-            return s + 1, HIT
+                    for p in range(P):
+                        overlaps[i, p] = 0.0
+                        for j in range(d):
+                            overlaps[i, p] += V[i, j] * directions[p, j]
+                if reaches(overlaps, n, until, step + s + 1, hits):
+                    return s + 1, HIT
     return X.shape[0], RUNNING
+
+
+@_compiled
+def sequence(
+    projections: Array,
+    gram: Array,
+    y: Array,
+    square: Array,
+    eta: Array,
+    batch: int,
+    c: Array,
+    correlation: bool,
+    spherical: bool,
+    overlaps: Array,
+    targets: Array,
+    until: float,
+    step: int,
+    hits: Array,
+    decay: Array,
+    weights: Array,
+) -> tuple[int, int]:
+    """Take the steps of one block, of one replicate, on the projections: `sgd._sequence`.
+
+    Λ `projections` (T·batch, m), overwritten; X Xᵀ `gram`; the labels y; `square` (m,), ‖v_i‖² in
+    float64; eta (T,); VV*ᵀ `overlaps` (m, P), `targets` (T·batch, P) and `hits` (P,), kept up to
+    date if `until` is finite. A single step leaves norms and hits to its caller. Writes `decay`
+    (m,) and `weights` (T·batch, m), of no use after a failure; returns how many steps are taken,
+    the last one included, and a status.
+    """
+    S, m = projections.shape
+    T = S // batch
+    kind = projections.dtype.type
+    A = np.ones((T, m), projections.dtype)
+    n, z, value = np.empty_like(decay), np.empty_like(decay), np.empty_like(decay)
+    slope, previous, h = np.empty_like(decay), np.empty_like(decay), np.empty_like(decay)
+    scale = np.empty_like(decay)
+    largest = np.finfo(projections.dtype).max
+    taken, status = T, RUNNING
+    for t in range(T):
+        rate = kind(eta[t] / batch)
+        for i in range(m):
+            n[i] = kind(math.sqrt(square[i]))
+        for s in range(t * batch, (t + 1) * batch):
+            row, b = projections[s], weights[s]
+            for i in range(m):
+                z[i] = row[i] / n[i]
+            sigma(z, c, value, slope, previous, h)
+            r = y[s]
+            if not correlation:
+                total = n[0] * n[0] * value[0]
+                for i in range(1, m):
+                    total += n[i] * n[i] * value[i]
+                r -= total
+            if not math.isfinite(r):
+                return t + 1, FAILED
+            r *= rate
+            if spherical:
+                for i in range(m):
+                    b[i] = r * slope[i]
+                    A[t, i] -= z[i] * b[i]
+            else:
+                for i in range(m):
+                    b[i] = r * n[i] * slope[i]
+                    A[t, i] += r * (2 * value[i] - z[i] * slope[i])
+        if T == 1:
+            break
+        for i in range(m):
+            square[i] *= float(A[t, i]) ** 2
+        for s in range(t * batch, (t + 1) * batch):
+            row, b = projections[s], weights[s]
+            for i in range(m):
+                square[i] += 2.0 * float(A[t, i]) * b[i] * row[i]
+            for u in range(t * batch, (t + 1) * batch):
+                k = gram[s, u]
+                for i in range(m):
+                    square[i] += float(b[i]) * weights[u, i] * k
+        finite = True
+        for i in range(m):
+            finite = finite and 0.0 < square[i] <= largest
+        if not finite:
+            return t + 1, FAILED
+        if spherical:
+            for i in range(m):
+                scale[i] = kind(1.0 / math.sqrt(square[i]))
+                A[t, i] *= scale[i]
+                square[i] = 1.0
+            for s in range(t * batch, (t + 1) * batch):
+                for i in range(m):
+                    weights[s, i] *= scale[i]
+        for u in range((t + 1) * batch, S):
+            row = projections[u]
+            for i in range(m):
+                row[i] *= A[t, i]
+            for s in range(t * batch, (t + 1) * batch):
+                k, b = gram[u, s], weights[s]
+                for i in range(m):
+                    row[i] += k * b[i]
+        if until < np.inf:
+            for i in range(m):
+                for p in range(hits.size):
+                    overlaps[i, p] *= A[t, i]
+                    for s in range(t * batch, (t + 1) * batch):
+                        overlaps[i, p] += weights[s, i] * targets[s, p]
+                n[i] = math.sqrt(square[i])
+            if reaches(overlaps, n, until, step + t + 1, hits):
+                taken, status = t + 1, HIT
+                break
+    for i in range(m):
+        decay[i] = 1
+    for t in range(T - 1, -1, -1):
+        for s in range(t * batch, (t + 1) * batch):
+            for i in range(m):
+                weights[s, i] = weights[s, i] * decay[i] if t < taken else 0
+        if t < taken:
+            for i in range(m):
+                decay[i] *= A[t, i]
+    return taken, status
+
+
+@_compiled
+def rotate(U: Array, j: int, cosine: Array, sine: Array, first: int) -> None:
+    """Rows j and j+1 of U (·, m, LANES), from column `first`, by an angle for each lane."""
+    upper, lower = U[j], U[j + 1]
+    for i in range(first, U.shape[1]):
+        for lane in range(LANES):
+            u, w = upper[i, lane], lower[i, lane]
+            upper[i, lane] = cosine[lane] * u + sine[lane] * w
+            lower[i, lane] = cosine[lane] * w - sine[lane] * u
+
+
+@_compiled
+def angle(u: Array, w: Array, cosine: Array, sine: Array) -> None:
+    """The rotation that turns (u, w) into (√(u² + w²), 0), which u becomes, for each lane."""
+    for lane in range(LANES):
+        length = math.sqrt(u[lane] * u[lane] + w[lane] * w[lane])
+        scale = 1 / length if length > 0 else u[lane] - u[lane]
+        cosine[lane] = u[lane] * scale if length > 0 else 1
+        sine[lane] = w[lane] * scale
+        u[lane] = length
+
+
+@_compiled
+def reduced(
+    R: Array,
+    U: Array,
+    square: Array,
+    normals: Array,
+    chi: Array,
+    y: Array,
+    targets: Array,
+    eta: Array,
+    c: Array,
+    correlation: bool,
+    spherical: bool,
+    until: float,
+    step: int,
+    hits: Array,
+    status: Array,
+    taken: Array,
+) -> None:
+    """Take one step of batch 1 for each row, in place, on R = VE*ᵀ and U = Lᵀ, LANES at a time.
+
+    V = [R | L] in a basis that begins with E*, an orthonormal basis of the teacher's directions,
+    and goes on with one of what else the neurons span. A sample's coordinates there are λ* and w,
+    normals both, and its distance from that span is c, so
+
+        λ = R λ* + L w,    R ← A∘R + b λ*ᵀ,    L ← [A∘L + b wᵀ | c b]  (m × (m+1)).
+
+    A rotation of the last m+1 axes makes L m × m and lower triangular again: two sweeps of plane
+    rotations, the first turning (w, c) into a multiple of the first axis. It is allowed because
+    the next sample is isotropic around the new span.
+
+    Arguments:
+        R: (m, rank, LANES).
+        U: (m + 1, m, LANES), upper triangular, last row 0.
+        square: (m, LANES), ‖v_i‖²; kept up to date.
+        normals: (S, rank + m, LANES), λ* and w.
+        chi: (S, LANES), c, distributed as χ with d − rank − m degrees of freedom.
+        y: (S, LANES), the labels.
+        targets: (P, rank), the directions in the basis E*, read if `until` is finite.
+        eta: (S, LANES), the step sizes.
+        c: (K+1,), Hermite coefficients of σ.
+        correlation: the loss, "mse" or "correlation".
+        spherical: the learner.
+        until: as in `online_sgd`.
+        step: steps taken before.
+        hits: (LANES, P).
+        status: (LANES,); a lane that is not RUNNING stays as it is.
+        taken: (LANES,), output: steps taken now, the last one included.
+    """
+    S = y.shape[0]
+    m, rank, _ = R.shape
+    kind = R.dtype.type
+    largest = np.finfo(R.dtype).max
+    room = np.empty((5, m, LANES), R.dtype)
+    flat = room.reshape((5, m * LANES))
+    z, value, slope = room[0], room[1], room[2]
+    lam, n, A, b = np.empty_like(z), np.empty_like(z), np.empty_like(z), np.empty_like(z)
+    q = np.empty((m + 1, LANES), R.dtype)
+    cosine, sine = np.empty(LANES, R.dtype), np.empty(LANES, R.dtype)
+    r, length = np.empty(LANES, R.dtype), np.empty(LANES, R.dtype)
+    overlaps = np.empty((m, targets.shape[0]))
+    for s in range(S):
+        at, w = normals[s, :rank], normals[s, rank:]
+        for lane in range(LANES):
+            length[lane] = chi[s, lane] * chi[s, lane]
+            r[lane] = y[s, lane]
+        for p in range(rank + m):
+            for lane in range(LANES):
+                length[lane] += normals[s, p, lane] * normals[s, p, lane]
+        for i in range(m):
+            for lane in range(LANES):
+                lam[i, lane] = 0
+            for p in range(rank):
+                for lane in range(LANES):
+                    lam[i, lane] += R[i, p, lane] * at[p, lane]
+            for j in range(i + 1):
+                for lane in range(LANES):
+                    lam[i, lane] += U[j, i, lane] * w[j, lane]
+            for lane in range(LANES):
+                n[i, lane] = math.sqrt(square[i, lane])
+                z[i, lane] = lam[i, lane] / n[i, lane]
+        sigma(flat[0], c, flat[1], flat[2], flat[3], flat[4])
+        if not correlation:
+            for i in range(m):
+                for lane in range(LANES):
+                    r[lane] -= square[i, lane] * value[i, lane]
+        for lane in range(LANES):
+            if status[lane] == RUNNING:
+                taken[lane] = s + 1
+                if not math.isfinite(r[lane]):
+                    status[lane] = FAILED
+            r[lane] = eta[s, lane] * r[lane] if status[lane] == RUNNING else 0
+        for i in range(m):
+            for lane in range(LANES):
+                if spherical:
+                    b[i, lane] = r[lane] * slope[i, lane]
+                    A[i, lane] = 1 - z[i, lane] * b[i, lane]
+                else:
+                    b[i, lane] = r[lane] * n[i, lane] * slope[i, lane]
+                    A[i, lane] = 1 + r[lane] * (2 * value[i, lane] - z[i, lane] * slope[i, lane])
+                if status[lane] != RUNNING:
+                    A[i, lane], b[i, lane] = 1, 0
+                square[i, lane] = (
+                    A[i, lane] * A[i, lane] * square[i, lane]
+                    + 2 * A[i, lane] * b[i, lane] * lam[i, lane]
+                    + b[i, lane] * b[i, lane] * length[lane]
+                )
+        for i in range(m):
+            for lane in range(LANES):
+                if status[lane] == RUNNING and not 0 < square[i, lane] <= largest:
+                    status[lane] = FAILED
+                if spherical and status[lane] == RUNNING:
+                    scale = kind(1 / math.sqrt(square[i, lane]))
+                    A[i, lane] *= scale
+                    b[i, lane] *= scale
+                    square[i, lane] = 1
+        for i in range(m):
+            for p in range(rank):
+                for lane in range(LANES):
+                    R[i, p, lane] = A[i, lane] * R[i, p, lane] + b[i, lane] * at[p, lane]
+            for j in range(i + 1):
+                for lane in range(LANES):
+                    U[j, i, lane] *= A[i, lane]
+        # q = (w, c); U + q bᵀ is triangular after two sweeps.
+        for j in range(m):
+            for lane in range(LANES):
+                q[j, lane] = w[j, lane]
+        for lane in range(LANES):
+            q[m, lane] = chi[s, lane]
+        for j in range(m - 1, -1, -1):
+            angle(q[j], q[j + 1], cosine, sine)
+            rotate(U, j, cosine, sine, j)
+        for i in range(m):
+            for lane in range(LANES):
+                U[0, i, lane] += q[0, lane] * b[i, lane]
+        for j in range(m):
+            angle(U[j, j], U[j + 1, j], cosine, sine)
+            U[j + 1, j] = 0
+            rotate(U, j, cosine, sine, j + 1)
+        if until < np.inf:
+            for lane in range(LANES):
+                if status[lane] != RUNNING:
+                    continue
+                for i in range(m):
+                    for p in range(targets.shape[0]):
+                        overlaps[i, p] = 0.0
+                        for k in range(rank):
+                            overlaps[i, p] += R[i, k, lane] * targets[p, k]
+                    n[i, lane] = math.sqrt(square[i, lane])
+                if reaches(overlaps, n[:, lane], until, step + s + 1, hits[lane]):
+                    status[lane] = HIT

@@ -59,7 +59,7 @@ class Teacher:
         noise: float = 0.0,
     ) -> None:
         """Check the fields, and keep them."""
-        strengths = torch.as_tensor(a).detach().to("cpu", torch.float64)
+        strengths = torch.as_tensor(a, dtype=torch.float64).detach().cpu()
         if strengths.ndim != 1 or not len(strengths) or not bool(strengths.isfinite().all()):
             raise ValueError(
                 f"a has shape {tuple(strengths.shape)}; valid is (P,), P ≥ 1, of finite numbers."
@@ -151,23 +151,50 @@ class Teacher:
             noise=self.noise,
         )
 
+    def into_span(self, V: Tensor) -> Tensor:
+        """V (…, m, w) in the coordinates of `in_span(m)`: (…, m, width), with the same products.
+
+        The last m columns hold a lower triangular factor of what lies outside of the teacher's
+        span. V has d columns, or fewer: then they are coordinates in a basis of R^d that begins
+        with `basis`, such as an earlier result.
+        """
+        span = self.in_span(V.shape[-2])
+        rank = span.d - V.shape[-2]
+        if V.shape[-1] < self.d or self.directions is None:
+            V = torch.nn.functional.pad(V, (0, max(0, span.d - V.shape[-1])))
+            within, outside = V[..., :rank], V[..., rank:]
+        else:
+            E = self.basis.to(V)
+            within = torch.nn.functional.pad(V @ E.mT, (0, rank - len(E)))
+            outside = V - V @ E.mT @ E
+        return torch.cat([within, compress(outside)], dim=-1)
+
     @property
     def basis(self) -> Tensor:
         """(rank, d), an orthonormal basis of the span of the directions."""
         if self.directions is None:
             return torch.eye(self.P, self.d, dtype=torch.float64)
         _, singular, rows = torch.linalg.svd(self.directions, full_matrices=False)
-        return rows[singular > 1e-10 * singular[0]]
+        basis: Tensor = rows[singular > 1e-10 * singular[0]]
+        return basis
+
+
+def compress(rows: Tensor) -> Tensor:
+    """(…, m, w) → lower triangular (…, m, m) with the same inner products among the rows."""
+    m, w = rows.shape[-2:]
+    if w < m:
+        rows = torch.nn.functional.pad(rows, (0, m - w))
+    return torch.linalg.qr(rows.mT, mode="r").R.mT
 
 
 def _directions(given: Tensor | None, P: int, d: int) -> Tensor | None:
     """Rows of norm 1, in float64."""
     if given is None:
         return None
-    rows = torch.as_tensor(given).detach().to("cpu", torch.float64)
+    rows = torch.as_tensor(given, dtype=torch.float64).detach().cpu()
     if rows.shape != (P, d):
         raise ValueError(f"directions have shape {tuple(rows.shape)}; valid is {(P, d)}, (P, d).")
-    norms = rows.norm(dim=-1)
+    norms: Tensor = rows.norm(dim=-1)
     if not bool(((norms - 1).abs() < 1e-4).all()):
         worst = float(norms[(norms - 1).abs().argmax()])
         raise ValueError(f"a direction has norm {worst:g}; valid are rows of norm 1.")
@@ -178,7 +205,7 @@ def _covariance(given: Tensor | None, d: int) -> Tensor | None:
     """Variances (d,) or a symmetric positive semidefinite matrix (d, d), in float64."""
     if given is None:
         return None
-    covariance = torch.as_tensor(given).detach().to("cpu", torch.float64)
+    covariance = torch.as_tensor(given, dtype=torch.float64).detach().cpu()
     if covariance.shape not in ((d,), (d, d)) or not bool(covariance.isfinite().all()):
         raise ValueError(
             f"the covariance has shape {tuple(covariance.shape)}; valid are finite numbers of "
@@ -205,8 +232,8 @@ class Student:
 
     Arguments:
         V: (m, d), one row a neuron; or (replicates, m, d), a start for each replicate. Where only
-            inner products matter (`flow`, method `reduced`), V may have fewer columns than x: the
-            others are 0.
+            inner products matter (`flow`, method `reduced`), V may have fewer columns than x: they
+            are coordinates in a basis that begins with `Teacher.basis`.
 
     Raises:
         ValueError: V has another shape, a dtype that is not float32 or float64, a value that is

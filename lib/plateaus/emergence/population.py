@@ -56,8 +56,7 @@ def population_loss(
     Raises:
         ValueError: the dimensions differ, or a name is not valid.
     """
-    value = _evaluate(teacher, student.V, loss, learner, slopes=False).loss
-    return value
+    return _evaluate(teacher, student.V, loss, learner, slopes=False).loss
 
 
 def population_gradient(
@@ -76,7 +75,7 @@ def population_gradient(
     """
     V = student.V
     pairs = _evaluate(teacher, V, loss, learner, slopes=True)
-    n = V.norm(dim=-1, keepdim=True)
+    n: Tensor = V.norm(dim=-1, keepdim=True)
     unit = V / n
     radial = (pairs.towards * unit).sum(dim=-1, keepdim=True)
     tangent = pairs.towards - radial * unit
@@ -89,8 +88,9 @@ def population_gradient(
 def second_layer(teacher: Teacher, student: Student) -> tuple[Tensor, Tensor]:
     """The best second layer on top of fixed directions: layer-wise training's second phase.
 
-    Minimises ½ E(f*(x) − Σ_i w_i σ(⟨v̄_i, x⟩))² over w, a least-squares problem (minimum norm
-    where neurons coincide). With infinitely many samples no second phase does better.
+    Minimises ½ E(f*(x) − Σ_i w_i σ(⟨v̄_i, x⟩))² over w, a least-squares problem, solved in float64
+    on the CPU (of minimum norm where neurons coincide to about 1e-6, float32's rounding). With
+    infinitely many samples no second phase does better.
 
     Arguments:
         teacher: f* and the law of x.
@@ -102,13 +102,13 @@ def second_layer(teacher: Teacher, student: Student) -> tuple[Tensor, Tensor]:
     Raises:
         ValueError: the dimensions differ.
     """
-    V = student.V.double()
-    _check(teacher, V, "mse", "spherical")
+    V = student.V.detach().to("cpu", torch.float64)
+    _check(teacher, V, "mse", "homogeneous")
     unit = V / V.norm(dim=-1, keepdim=True)
     own, target = _pairs(teacher, unit, slopes=False)
     a = teacher.a.to(unit)
     right = target.F @ a
-    w = torch.linalg.lstsq(own.F, right[..., None], driver="gelsd").solution[..., 0]
+    w = torch.linalg.lstsq(own.F, right[..., None], rcond=1e-12, driver="gelsd").solution[..., 0]
     reached = _constant(teacher, unit) - (w * right).sum(-1)
     reached = reached + 0.5 * (w * (own.F @ w[..., None])[..., 0]).sum(-1)
     return w.to(student.V), reached.to(student.V)

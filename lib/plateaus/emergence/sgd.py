@@ -1,37 +1,94 @@
-r"""Online SGD: one fresh sample x ~ N(0, I_d) a step, on the loss ½(f* − f)² or −f f*.
+r"""Online SGD: fresh samples x ~ N(0, Σ) at every step, on the loss ½(y − f)² or −y f.
 
-With r = f*(x) − f(x) ("mse") or r = f*(x) ("correlation"), z_i = ⟨v̄_i, x⟩ and n_i = ‖v_i‖:
+With y = f*(x) + noise·ξ, r = y − f(x) ("mse") or y ("correlation"), z_i = ⟨v̄_i, x⟩, n_i = ‖v_i‖:
 
     homogeneous   v_i ← (1 + η r (2σ(z_i) − z_i σ′(z_i))) v_i + η r n_i σ′(z_i) x
     spherical     v_i ← v_i + η r σ′(z_i) (x − z_i v_i),  then  v_i ← v_i/‖v_i‖
 
-The spherical step with the correlation loss and one neuron is that of chapter *One direction*.
-The closed forms of the population loss are sums over the Hermite coefficients of σ, with
-s_i = n_i² (homogeneous) or 1 (spherical), M_ip = v̄_i·v*_p and Q_ij = v̄_i·v̄_j:
+and with B samples a step the mean of their B increments. Either way a step is
 
-    mse           ½ Σ_{p,q} a_p a_q Σ_k c_k² δ_pq^k − Σ_{i,p} s_i a_p Σ_k c_k² M_ip^k
-                  + ½ Σ_{i,j} s_i s_j Σ_k c_k² Q_ij^k
-    correlation   − Σ_{i,p} s_i a_p Σ_k c_k² M_ip^k
+    V ← A∘V + Σ_s b_s x_sᵀ,
+
+with A and b_s known from λ_s = V x_s and the norms. From there the three methods part:
+
+    direct    λ_s = V x_s, and V is stepped: the textbook loop.
+    blocked   Over a block of samples X, Λ = X V₀ᵀ and K = X Xᵀ are two matrix products. The steps
+              in order touch only rows of Λ (V x_u ← A∘(V x_u) + Σ_s b_s K_su), and V is updated
+              once, by one product. The same trajectory on the same samples, up to rounding.
+    reduced   x enters only by its products with neurons and directions and by its length. So V is
+              kept in a basis of what teacher and neurons span, rank + m coordinates wide, and a
+              sample is its coordinates there, which are normal, and its distance c from that
+              span, c² ~ χ² with d − rank − m degrees of freedom:
+
+                  λ = R λ* + L w,   R ← A∘R + b λ*ᵀ,   L ← [A∘L + b wᵀ | c b], made m × m again.
+
+              Other samples, the same law at every finite d and η, at a cost free of d.
 
 Replicate r reads its samples from a stream of its own, in chunks whose size depends on d alone.
 So its samples do not depend on how many replicates, steps, records or threads there are.
 """
 
+import inspect
 import math
-from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
-from plateaus.emergence._kernel import FAILED, HIT, RUNNING, advance
-from plateaus.emergence.model import Student, Teacher, _generator
+from plateaus.emergence import _kernel
+from plateaus.emergence._kernel import FAILED, HIT, LANES, RUNNING
+from plateaus.emergence._samples import Block, Gaussian, Span, ahead
+from plateaus.emergence.model import Student, Teacher, _generator, compress
+from plateaus.emergence.population import Learner, Loss, population_loss
 
-# Numbers a chunk of samples holds, about: it stays in a core's cache.
-_NUMBERS = 2**16
+Method = Literal["auto", "direct", "blocked", "reduced"]
+
+# Samples a block of the blocked method holds; the Gram matrix costs as much as two products with
+# V where it is about 2m.
+_BLOCK = 128
+
+
+@dataclass(frozen=True, eq=False)
+class State:
+    """What a learning rate may depend on: one replicate, some steps into a run.
+
+    Attributes:
+        teacher: f*; for method "reduced" in the coordinates of `Teacher.in_span`.
+        V: (m, d), the weights, or their coordinates; not to be changed.
+        loss_name: the loss, as `online_sgd` was given it.
+        learner: the learner.
+    """
+
+    teacher: Teacher = field(repr=False)
+    V: Tensor = field(repr=False)
+    loss_name: Loss
+    learner: Learner
+
+    @property
+    def norms(self) -> Tensor:
+        """‖v_i‖, (m,)."""
+        return self.V.norm(dim=-1)
+
+    @property
+    def overlaps(self) -> Tensor:
+        """M_ip = v̄_i·v*_p, (m, P)."""
+        return self.teacher.project(self.V) / self.norms[..., None]
+
+    @property
+    def loss(self) -> float:
+        """The population loss in closed form."""
+        student = Student(self.V)
+        return float(
+            population_loss(self.teacher, student, loss=self.loss_name, learner=self.learner)
+        )
+
+
+Rate = float | Callable[[int], float] | Callable[[int, State], float]
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,17 +96,21 @@ class SGDRun:
     """What `online_sgd` saw. After a replicate has stopped, its records are nan.
 
     Attributes:
+        method: the method that ran.
         steps: (records,), how many steps had been taken.
         overlaps: (records, replicates, m, P), M_ip = v̄_i·v*_p.
         norms: (records, replicates, m), ‖v_i‖.
         loss: (records, replicates), the population loss in closed form.
-        V: (replicates, m, d), the weights where each replicate stopped.
+        V: (replicates, m, d), the weights where each replicate stopped, nan where it failed. For
+            method "reduced" (replicates, m, width): in a basis that begins with `Teacher.basis`,
+            from which `online_sgd(…, method="reduced")` and `flow` can go on.
         hits: (replicates, P), the first step at which some neuron has |M_ip| ≥ `until`; inf where
             that did not happen within the budget (such a time is censored, not infinite), or
             where the replicate failed before (see `failed`); None if `until` was not given.
         failed: (replicates,), the first step that gave a number that is not finite; inf for none.
     """
 
+    method: str
     steps: Tensor
     overlaps: Tensor = field(repr=False)
     norms: Tensor = field(repr=False)
@@ -63,36 +124,55 @@ def online_sgd(
     teacher: Teacher,
     student: Student,
     *,
-    eta: float,
+    eta: Rate,
     steps: int,
-    method: Literal["direct"] = "direct",
-    loss: Literal["mse", "correlation"] = "mse",
-    learner: Literal["homogeneous", "spherical"] = "homogeneous",
+    batch: int = 1,
+    method: Method = "auto",
+    loss: Loss = "mse",
+    learner: Learner = "homogeneous",
     replicates: int = 1,
     record_at: Sequence[int] | None = None,
     until: float | None = None,
     samples: Tensor | None = None,
     seed: int,
 ) -> SGDRun:
-    """Train by online SGD with batch size 1, in the student's dtype and on its device.
+    """Train by online SGD, in the student's dtype and on its device.
 
-    On the CPU a compiled loop runs, on other devices the same steps in PyTorch. Same seed, same
-    machine: same bits, whatever the number of threads. Across machines and devices, results agree
-    up to rounding on given `samples`.
+    On the CPU the inner loops are compiled, on other devices the same steps run in PyTorch. Same
+    seed, same machine: same bits, whatever the number of threads. Across machines and devices,
+    results agree up to rounding on given `samples`.
+
+    Which method is exact for what, compared with the algorithm as written:
+
+    | | direct | blocked | reduced |
+    |---|---|---|---|
+    | same trajectory on the same samples | is it | up to rounding | no: other samples |
+    | same law, at any d and η | yes | yes | yes, if rank + m ≤ d |
+    | label noise, mini-batches, either loss, either learner | yes | yes | yes |
+    | η a function of step, or of step and state | yes | yes | yes |
+    | overlapping directions | yes | yes | yes; rank ≤ P is theirs |
+    | covariance Σ ≠ I | yes | yes | refused: overlaps are not closed |
+    | given `samples` | yes | yes | refused: it draws coordinates, not x |
+    | operations a step, batch 1 | m d | m d, as matrix products | m (m + P) |
+    | memory a replicate | V, a block of samples | the same, and its products | m (m + P) |
 
     Arguments:
-        teacher: f*.
+        teacher: f*, the law of x and the label noise.
         student: the start. V (replicates, m, d) gives each replicate its own; from V (m, d), all
-            `replicates` start at the same point.
-        eta: the step size η, positive.
+            `replicates` start at the same point. For "reduced", V may come from
+            `Student.on_sphere(…, axes=P)`.
+        eta: the step size η: a positive number; a function of the number of steps taken so far;
+            or a function of that and the replicate's `State`. The last is called at every step
+            of every replicate, which is slow.
         steps: the budget, in steps.
-        method: "direct", the textbook loop.
-        loss: "mse" for ½(f* − f)², "correlation" for −f f*.
+        batch: samples a step, B; the step follows the mean of their gradients.
+        method: "direct", "blocked" or "reduced"; "auto" takes the faster of the first two.
+        loss: "mse" for ½(y − f)², "correlation" for −y f.
         learner: "homogeneous" or "spherical"; the latter needs rows of unit norm.
         replicates: independent runs; leave it at 1 where V has its own axis for them.
         record_at: the numbers of steps after which to record, increasing; None: 0 and `steps`.
         until: stop a replicate once every teacher direction p has some |M_ip| ≥ until.
-        samples: (steps, replicates, d), used instead of fresh ones.
+        samples: (steps·batch, replicates, d), used instead of fresh ones, in order.
         seed: an integer from 0.
 
     Returns:
@@ -103,221 +183,595 @@ def online_sgd(
         FloatingPointError: every replicate came to a number that is not finite.
 
     Source: the spherical step is that of the slides (Nichani, 2025), chapter *One direction*; the
-    homogeneous one is the gradient for the student of Ren, Nichani, Wu and Lee (2025).
+    homogeneous one is the gradient for the student of Ren, Nichani, Wu and Lee (2025). The
+    blocked and the reduced method are ours.
     """
-    _check_recipe(eta, steps, method, loss, learner, record_at, until)
-    V = _starts(student, teacher, replicates, spherical=learner == "spherical")
-    _check_samples(samples, V, steps)
+    _check_recipe(eta, steps, batch, method, loss, learner, record_at, until)
+    V = _starts(student, replicates, spherical=learner == "spherical")
+    method = _method(method, teacher, V, batch, samples)
+    _check_samples(samples, V, steps * batch)
     _generator(seed)  # a bad seed stops here, also where samples are given
     recipe = _Recipe(
         eta=eta,
         steps=steps,
+        batch=batch,
         marks=tuple(record_at) if record_at is not None else (0, steps)[: 1 + (steps > 0)],
-        correlation=loss == "correlation",
-        spherical=learner == "spherical",
+        loss=loss,
+        learner=learner,
         until=math.inf if until is None else until,
+        block=1 if method == "direct" else max(1, _BLOCK // batch),
     )
-    seen = _Seen.nothing(len(recipe.marks), V, P=len(teacher.a))
-    streams = [_stream(V, seed, r, samples) for r in range(len(V))]
-    loop = _compiled_loop if V.device.type == "cpu" else _torch_loop
-    loop(teacher, V, recipe, streams, seen)
-    if bool(seen.failed.isfinite().all()):
-        raise FloatingPointError(
-            f"all {len(V)} replicates came to a number that is not finite, the first at step "
-            f"{int(seen.failed.min())}, with eta = {eta}; a smaller eta keeps them finite."
-        )
-    return SGDRun(
-        steps=torch.tensor(recipe.marks),
-        overlaps=seen.overlaps,
-        norms=seen.norms,
-        loss=_population_loss(teacher, recipe, seen),
-        V=V,
-        hits=None if until is None else seen.hits,
-        failed=seen.failed,
-    )
+    d = teacher.d
+    if method == "reduced":
+        teacher, V = teacher.in_span(V.shape[1]), teacher.into_span(V)
+    seen = _Seen.nothing(recipe, V, teacher)
+    seen.start()
+
+    def source(first: int, last: int) -> Gaussian | Span:
+        if method == "reduced":
+            return Span(teacher, V[first:last], seed, d, first)
+        given = None if samples is None else samples[:, first:last]
+        return Gaussian(teacher, V[first:last], seed, given, first)
+
+    if not _compiled(V) and method == "direct":
+        _direct(seen, source(0, len(V)))
+    elif not _compiled(V) or batch > 1 or method == "blocked":
+        _in_blocks(seen, source(0, len(V)))
+    else:
+        # A group touches nothing that another one reads: results do not depend on the threads.
+        group, loop = (LANES, _reduced_compiled) if method == "reduced" else (1, _direct_compiled)
+        threads = torch.get_num_threads()
+        firsts = range(0, len(V), group)
+        with ThreadPoolExecutor(threads) as pool, ThreadPoolExecutor(1) as sampler:
+            spare = sampler if len(firsts) < threads else None
+            runs = [
+                pool.submit(loop, seen, slice(r, min(r + group, len(V))), source, spare)
+                for r in firsts
+            ]
+            for run in runs:
+                run.result()
+    return seen.finish(method)
 
 
 @dataclass(frozen=True)
 class _Recipe:
-    eta: float
+    eta: Rate
     steps: int
+    batch: int
     marks: tuple[int, ...]
-    correlation: bool
-    spherical: bool
+    loss: Loss
+    learner: Learner
     until: float
+    block: int
+
+    @property
+    def correlation(self) -> bool:
+        return self.loss == "correlation"
+
+    @property
+    def spherical(self) -> bool:
+        return self.learner == "spherical"
+
+    @property
+    def by_state(self) -> bool:
+        """Whether η is a function of step and state."""
+        return callable(self.eta) and _arguments(self.eta) == 2
+
+    def spans(self, first: int, last: int, most: int | None = None) -> Iterator[int]:
+        """How many steps to take at a time, from `first` to `last` or the budget.
+
+        At most `most`, and no further than the next mark; a learning rate that depends on the
+        state is asked at every step.
+        """
+        most = 1 if self.by_state else most or self.block
+        done = first
+        for end in sorted({*self.marks, self.steps}):
+            while done < min(end, last):
+                count = min(most, end - done, last - done)
+                yield count
+                done += count
 
 
 @dataclass(frozen=True, eq=False)
 class _Seen:
-    """The records that a loop fills in; shapes as in `SGDRun`, `gram` is Q (records, R, m, m)."""
+    """The state of a run, V (R, m, w), changed in place, and its records, as in `SGDRun`."""
 
+    recipe: _Recipe
+    teacher: Teacher
+    V: Tensor
     overlaps: Tensor
     norms: Tensor
-    gram: Tensor
+    loss: Tensor
     hits: Tensor
     failed: Tensor
 
     @classmethod
-    def nothing(cls, records: int, V: Tensor, P: int) -> "_Seen":
-        R, m, _ = V.shape
-        never = torch.full((R, P), math.inf, dtype=torch.float64, device=V.device)
+    def nothing(cls, recipe: _Recipe, V: Tensor, teacher: Teacher) -> "_Seen":
+        (R, m, _), records = V.shape, len(recipe.marks)
+        never = torch.full((R, teacher.P), math.inf, dtype=torch.float64)
         return cls(
-            overlaps=V.new_full((records, R, m, P), math.nan),
+            recipe=recipe,
+            teacher=teacher,
+            V=V,
+            overlaps=V.new_full((records, R, m, teacher.P), math.nan),
             norms=V.new_full((records, R, m), math.nan),
-            gram=V.new_full((records, R, m, m), math.nan),
+            loss=V.new_full((records, R), math.nan),
             hits=never,
             failed=never[:, 0].clone(),
         )
 
-    def record(self, mark: int, V: Tensor, r: slice, where: Tensor | None = None) -> None:
-        """Write down the replicates `r`, V (len(r), m, d); only those of `where`, if given."""
+    def start(self) -> None:
+        """What is to be seen before the first step."""
+        everyone = torch.ones(len(self.V), dtype=torch.bool)
+        self.note_hits(0, everyone)
+        self.record(0, everyone)
+
+    @property
+    def running(self) -> Tensor:
+        """(R,), which replicates have neither failed nor reached every direction."""
+        return self.failed.isinf() & self.hits.isinf().any(dim=-1)
+
+    def note_hits(self, done: int, which: Tensor) -> None:
+        """Write down the directions that the replicates `which` (R,) reach now for the first."""
+        M = self.teacher.project(self.V).abs()
+        n = self.V.norm(dim=-1, keepdim=True)
+        reached = (M / n >= self.recipe.until).any(dim=-2).cpu()
+        self.hits[reached & which[:, None] & self.hits.isinf()] = done
+
+    def record(self, done: int, which: Tensor | slice) -> None:
+        """Write down the replicates `which` after `done` steps, if that is to be recorded."""
+        if done not in self.recipe.marks:
+            return
+        mark = self.recipe.marks.index(done)
+        V = self.V[which].double()
+        if not len(V):
+            return
         n = V.norm(dim=-1)
-        unit = V / n[..., None]
+        loss = population_loss(
+            self.teacher, Student(V), loss=self.recipe.loss, learner=self.recipe.learner
+        )
         for kept, now in (
-            (self.overlaps, unit[..., : self.overlaps.shape[-1]]),
+            (self.overlaps, self.teacher.project(V) / n[..., None]),
             (self.norms, n),
-            (self.gram, unit @ unit.mT),
+            (self.loss, loss),
         ):
-            if where is None:
-                kept[mark, r] = now
-            else:
-                kept[mark, where] = now[where]
+            kept[mark, which] = now.to(kept)
+
+    def rates(self, done: int, count: int, r: int) -> NDArray[np.float64]:
+        """η of the next steps of replicate r, (count,)."""
+        eta = self.recipe.eta
+        if not callable(eta):
+            return np.full(count, eta)
+        if self.recipe.by_state:
+            state = State(self.teacher, self.V[r], self.recipe.loss, self.recipe.learner)
+            values = np.array([eta(done, state)], dtype=np.float64)  # type: ignore[call-arg]
+        else:
+            steps = range(done, done + count)
+            values = np.fromiter((eta(t) for t in steps), np.float64, count)  # type: ignore[call-arg]
+        if not ((values >= 0) & (values < math.inf)).all():
+            worst = int(np.argmin((values >= 0) & (values < math.inf)))
+            raise ValueError(
+                f"eta is {values[worst]} at step {done + worst}; valid are finite numbers from 0."
+            )
+        return values
+
+    def all_rates(self, done: int, count: int) -> NDArray[np.float64]:
+        """The same for all replicates, (R, count)."""
+        return np.array([self.rates(done, count, r) for r in range(len(self.V))])
+
+    def fail(self, step: int, which: Tensor) -> None:
+        """Stop the replicates `which` (R,): this step gave a number that is not finite."""
+        self.failed[which] = float(step)
+
+    def finish(self, method: str) -> SGDRun:
+        """The record of the run."""
+        if bool(self.failed.isfinite().all()):
+            raise FloatingPointError(
+                f"all {len(self.V)} replicates came to a number that is not finite, the first at "
+                f"step {int(self.failed.min())}, with eta = {self.recipe.eta}; a smaller eta "
+                "keeps them finite."
+            )
+        self.V[self.failed.isfinite().to(self.V.device)] = math.nan
+        return SGDRun(
+            method=method,
+            steps=torch.tensor(self.recipe.marks),
+            overlaps=self.overlaps,
+            norms=self.norms,
+            loss=self.loss,
+            V=self.V,
+            hits=None if self.recipe.until == math.inf else self.hits,
+            failed=self.failed,
+        )
 
 
-def _stream(V: Tensor, seed: int, r: int, samples: Tensor | None) -> Iterator[Tensor]:
-    """The samples of replicate r, (rows, d) at a time, in the dtype and on the device of V."""
-    if samples is not None:
-        yield samples[:, r]
-        return
-    d = V.shape[-1]
-    generator = _generator(seed, 1, r, device=V.device)
-    while True:
-        x = torch.empty(math.ceil(_NUMBERS / d), d, dtype=V.dtype, device=V.device)
-        yield x.normal_(generator=generator)
+Source = Callable[[int, int], Gaussian | Span]
 
 
-def _hit(V: Tensor, P: int, until: float) -> Tensor:
-    """Which directions some neuron reaches: V (R, m, d) → (R, P)."""
-    reached: Tensor = V[..., :P].abs() >= until * V.norm(dim=-1, keepdim=True)
-    return reached.any(dim=-2)
-
-
-def _torch_loop(
-    teacher: Teacher, V: Tensor, recipe: _Recipe, streams: list[Iterator[Tensor]], seen: _Seen
-) -> None:
-    """All replicates side by side, V (R, m, d) in place: the reference, on any device."""
-    sigma, P = teacher.activation, len(teacher.a)
-    seen.hits[_hit(V, P, recipe.until)] = 0.0
-    running = ~seen.hits.isfinite().all(dim=-1)
-    everyone = slice(0, len(V))
-    marks = {step: mark for mark, step in enumerate(recipe.marks)}
-    if 0 in marks:
-        seen.record(marks[0], V, everyone)
+def _direct(seen: _Seen, source: Gaussian | Span) -> None:
+    """The textbook loop, all replicates side by side: the reference, on any device."""
+    recipe, V, sigma = seen.recipe, seen.V, seen.teacher.activation
     done = 0
-    while done < recipe.steps and bool(running.any()):
-        for x in torch.stack([next(stream) for stream in streams], dim=1)[: recipe.steps - done]:
-            n = V.norm(dim=-1)  # (R, m)
-            z = (V @ x[..., None])[..., 0] / n
-            scale = torch.ones_like(n) if recipe.spherical else n
-            value, slope = sigma(z), sigma.derivative(z)
-            r = teacher(x)[:, None]
-            if not recipe.correlation:
-                r = r - (scale**2 * value).sum(dim=-1, keepdim=True)
-            b = recipe.eta * r * scale * slope
-            if recipe.spherical:
-                new = V - (z * b)[..., None] * V + b[..., None] * x[:, None]
-                new = new / new.norm(dim=-1, keepdim=True)
-            else:
-                A = 1 + recipe.eta * r * (2 * value - z * slope)
-                new = A[..., None] * V + b[..., None] * x[:, None]
-            V[running] = new[running]
-            done += 1
-            length = V.norm(dim=-1)
-            failed = running & ~(r[:, 0].isfinite() & ((length > 0) & length.isfinite()).all(-1))
-            seen.failed[failed] = float(done)
-            running = running & ~failed
-            seen.hits[_hit(V, P, recipe.until) & running[:, None] & seen.hits.isinf()] = done
-            if done in marks:
-                seen.record(marks[done], V, everyone, where=running)
-            running = running & ~seen.hits.isfinite().all(dim=-1)
+    while done < recipe.steps and bool((running := seen.running).any()):
+        x, _, y = source.take(recipe.batch)  # (R, B, d), _, (R, B)
+        n = V.norm(dim=-1)[:, None]  # (R, 1, m)
+        z = x @ V.mT / n  # (R, B, m)
+        value, slope = sigma(z), sigma.derivative(z)
+        r = y[..., None]
+        if not recipe.correlation:
+            r = r - (n**2 * value).sum(dim=-1, keepdim=True)
+        step = _tensor(seen.all_rates(done, 1), V)[..., None] / recipe.batch * r
+        b = step * n * slope
+        if recipe.spherical:
+            A = 1 - (z * b).sum(dim=-2)
+        else:
+            A = 1 + (step * (2 * value - z * slope)).sum(dim=-2)
+        new = A[..., None] * V + b.mT @ x
+        done += 1
+        sound = r.isfinite().all(dim=(-2, -1)) & _sound(new.norm(dim=-1))
+        if recipe.spherical:
+            new = new / new.norm(dim=-1, keepdim=True)
+        V[:] = torch.where((running.to(V.device) & sound)[:, None, None], new, V)
+        seen.fail(done, running & ~sound.cpu())
+        seen.note_hits(done, running & sound.cpu())
+        seen.record(done, running & sound.cpu())
 
 
-def _compiled_loop(
-    teacher: Teacher, V: Tensor, recipe: _Recipe, streams: list[Iterator[Tensor]], seen: _Seen
-) -> None:
-    """One replicate after the other, V (R, m, d) in place, as many at once as PyTorch has threads.
+def _direct_compiled(seen: _Seen, which: slice, source: Source, spare: Executor | None) -> None:
+    """The textbook loop for one replicate, with batch size 1, on the CPU."""
+    recipe, teacher, d = seen.recipe, seen.teacher, seen.V.shape[-1]
+    samples, r = source(which.start, which.stop), which.start
+    V, hits = seen.V[r].numpy(), seen.hits[r].numpy()
+    n = seen.V[r].double().norm(dim=-1).numpy()
+    c = seen.V.new_tensor(teacher.activation.coefficients).numpy()
+    directions = V[:0] if teacher.directions is None else teacher.directions.to(seen.V).numpy()
+    only = torch.zeros(len(seen.V), dtype=torch.bool)
+    only[r] = True
+    done = 0
+    # As many samples at a time as a core's cache holds.
+    counts = recipe.spans(0, recipe.steps, max(1, 2**16 // d))
+    blocks = (samples.take(count) for count in counts)
+    for block in ahead(blocks, spare) if spare is not None else blocks:
+        if not bool(seen.running[r]):
+            return
+        X, y = block.X[0].numpy(), block.y[0].numpy()
+        taken, status = _kernel.direct(
+            V, n, X, y, seen.rates(done, len(y), r), c, directions,
+            recipe.correlation, recipe.spherical, recipe.until, done, hits,
+        )  # fmt: skip
+        full, done = taken == len(y), done + taken
+        if status == FAILED:
+            seen.fail(done, only)
+        elif full:
+            seen.record(done, only)
 
-    A replicate touches nothing that another one reads, so results do not depend on the threads.
+
+def _in_blocks(seen: _Seen, source: Gaussian | Span) -> None:
+    """Blocks of several steps, all replicates side by side, on any device.
+
+    A block of one step needs no Gram matrix: it is the textbook loop with its products over the
+    batch. For `reduced` the samples bring coordinates outside of the span, by which V widens
+    until the block ends.
     """
-    a = teacher.a.cpu().numpy()
-    c = np.array(teacher.activation.coefficients)
-    seen.hits[_hit(V, len(a), recipe.until)] = 0.0
-    ends = sorted({*recipe.marks, recipe.steps})
-    marks = {step: mark for mark, step in enumerate(recipe.marks)}
+    recipe, V, B = seen.recipe, seen.V, seen.recipe.batch
+    width, on_cpu = V.shape[-1], _compiled(V)
+    threads = torch.get_num_threads()
+    # One thread draws ahead, and the products take the others.
+    with (
+        ThreadPoolExecutor(1, initializer=torch.set_num_threads, initargs=(1,)) as sampler,
+        ThreadPoolExecutor(threads) as pool,
+    ):
+        over: Any = pool.map if on_cpu and len(V) > 1 else map
+
+        def draw() -> tuple[Block, Tensor]:
+            block = source.take(recipe.block * B, over)
+            return block, block.X @ block.X.mT if recipe.block > 1 else V[:, :0, :0]
+
+        endless = iter(draw, None)
+        try:
+            if on_cpu:
+                torch.set_num_threads(max(1, threads - 1))
+            done = 0
+            for block, gram in ahead(endless, sampler) if on_cpu else endless:
+                first = done
+                wide = torch.nn.functional.pad(V, (0, block.X.shape[-1] - width))
+                for count in recipe.spans(first, first + recipe.block):
+                    running = seen.running
+                    if not bool(running.any()):
+                        return
+                    rows = slice((done - first) * B, (done - first + count) * B)
+                    part = Block(block.X[:, rows], block.targets[:, rows], block.y[:, rows])
+                    wide, sound = _advance(seen, wide, part, gram[:, rows, rows], done, over)
+                    done += count
+                    V[:] = _narrow(wide, width)
+                    seen.note_hits(done, running & sound)
+                    seen.record(done, running & sound)
+                if done == recipe.steps:
+                    return
+        finally:
+            torch.set_num_threads(threads)
+
+
+def _advance(
+    seen: _Seen, V: Tensor, part: Block, gram: Tensor, done: int, over: Any
+) -> tuple[Tensor, Tensor]:
+    """Take the steps of a part of a block: V after them, and which replicates took them all."""
+    recipe, running = seen.recipe, seen.running
+    count = part.X.shape[1] // recipe.batch
+    projections = part.X @ V.mT
+    square = torch.linalg.vector_norm(V, dim=-1, dtype=torch.float64) ** 2
+    sequence = _sequence_compiled if _compiled(V) else _sequence
+    decay, weights, taken, status = sequence(
+        seen, projections, gram, part, square, seen.teacher.project(V), count, done, over
+    )
+    new = torch.baddbmm(decay[..., None] * V, weights.mT, part.X)
+    failed = status == FAILED
+    if count == 1:
+        length = new.norm(dim=-1)
+        failed = failed | (running & ~_sound(length).cpu())
+        if recipe.spherical:
+            new = new / length[..., None]
+    for r in failed.nonzero()[:, 0].tolist():
+        seen.failed[r] = float(done + int(taken[r]))
+    kept = (running & ~failed).to(V.device)
+    return torch.where(kept[:, None, None], new, V), ~failed & (taken == count)
+
+
+def _sequence_compiled(
+    seen: _Seen,
+    projections: Tensor,
+    gram: Tensor,
+    part: Block,
+    square: Tensor,
+    overlaps: Tensor,
+    count: int,
+    done: int,
+    over: Any,
+) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """`_sequence` on the CPU, one replicate after the other or as many at once as `over` maps."""
+    recipe, running = seen.recipe, seen.running.tolist()
+    R, _, m = projections.shape
+    decay, weights = projections.new_ones(R, m), torch.zeros_like(projections)
+    taken, status = torch.full((R,), count), torch.full((R,), RUNNING)
+    c = projections.new_tensor(seen.teacher.activation.coefficients).numpy()
+    overlaps = overlaps.contiguous() if recipe.until < math.inf else overlaps[..., :0]
+    targets = part.targets.contiguous() if recipe.until < math.inf else part.targets[..., :0]
 
     def replicate(r: int) -> None:
-        one = slice(r, r + 1)
-        if 0 in marks:
-            seen.record(marks[0], V[one], one)
-        if bool(seen.hits[r].isfinite().all()):
-            return
-        v, hits = V[r].numpy(), seen.hits[r].numpy()
-        n = V[r].double().norm(dim=-1).numpy()
-        done, status = 0, RUNNING
-        x = np.empty((0, v.shape[1]), v.dtype)
-        for end in ends:
-            while done < end:
-                if not len(x):
-                    x = next(streams[r]).numpy()
-                taken, status = advance(
-                    v, n, x[: end - done], a, c, recipe.eta,
-                    recipe.correlation, recipe.spherical, recipe.until, done, hits,
-                )  # fmt: skip
-                done, x = done + taken, x[taken:]
-                if status != RUNNING:
-                    break
-            if status == FAILED:
-                seen.failed[r] = float(done)
-                return
-            if done in marks and done > 0:
-                seen.record(marks[done], V[one], one)
-            if status == HIT:
-                return
+        if running[r]:
+            taken[r], status[r] = _kernel.sequence(
+                projections[r].numpy(), gram[r].numpy(), part.y[r].numpy(), square[r].numpy(),
+                seen.rates(done, count, r), recipe.batch, c, recipe.correlation,
+                recipe.spherical, overlaps[r].numpy(), targets[r].numpy(), recipe.until, done,
+                seen.hits[r].numpy(), decay[r].numpy(), weights[r].numpy(),
+            )  # fmt: skip
 
-    with ThreadPoolExecutor(torch.get_num_threads()) as threads:
-        list(threads.map(replicate, range(len(V))))
+    list(over(replicate, range(R)))
+    return decay, weights, taken, status
 
 
-def _population_loss(teacher: Teacher, recipe: _Recipe, seen: _Seen) -> Tensor:
-    """The closed form of the module's docstring, (records, R)."""
-    a = teacher.a.to(seen.norms)
-    s = torch.ones_like(seen.norms) if recipe.spherical else seen.norms**2
-    total = torch.zeros_like(s[..., 0])
-    for k, c in enumerate(teacher.activation.coefficients):
-        if not c:
-            continue
-        total = total - c**2 * torch.einsum("tri,trip,p->tr", s, seen.overlaps**k, a)
+def _sequence(
+    seen: _Seen,
+    projections: Tensor,
+    gram: Tensor,
+    part: Block,
+    square: Tensor,
+    overlaps: Tensor,
+    count: int,
+    done: int,
+    over: Any,
+) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """Take `count` steps on what they need of V: the projections Λ = X Vᵀ of their samples.
+
+    A step moves the projection of a later sample x_u just as it moves V:
+    V x_u ← A∘(V x_u) + Σ_s b_s ⟨x_s, x_u⟩. So with the Gram matrix X Xᵀ no step touches V, and in
+    the end V = decay∘V₀ + weightsᵀ X.
+
+    Arguments:
+        seen: the run.
+        projections: (R, count·B, m), Λ; overwritten.
+        gram: (R, count·B, count·B), X Xᵀ; not read if `count` is 1.
+        part: the samples' targets and labels.
+        square: (R, m), float64, ‖v_i‖² at the start; overwritten.
+        overlaps: (R, m, P), VV*ᵀ.
+        count: steps to take.
+        done: steps taken before.
+        over: of use to the compiled form alone.
+
+    Returns:
+        decay (R, m) and weights (R, count·B, m), and on the CPU, for each replicate, how many
+        steps it took, the last one included, and its status.
+    """
+    recipe, sigma, B = seen.recipe, seen.teacher.activation, seen.recipe.batch
+    R, _, m = projections.shape
+    largest = torch.finfo(projections.dtype).max
+    decay, weights = projections.new_ones(R, m), torch.zeros_like(projections)
+    taken = torch.full((R,), count, device=projections.device)
+    status = torch.full_like(taken, RUNNING)
+    running = seen.running.to(projections.device)
+    hits = seen.hits.to(projections.device)
+    rates = _tensor(seen.all_rates(done, count), projections) / B  # (R, count)
+    for t in range(count):
+        now, later = slice(t * B, (t + 1) * B), slice((t + 1) * B, None)
+        lam, n = projections[:, now], square.sqrt().to(projections)[:, None]
+        z = lam / n
+        value, slope = sigma(z), sigma.derivative(z)
+        r = part.y[:, now, None]
         if not recipe.correlation:
-            total = total + 0.5 * c**2 * torch.einsum("tri,trij,trj->tr", s, seen.gram**k, s)
-            total = total + 0.5 * c**2 * (a @ torch.eye(len(a)).to(a) ** k @ a)
-    return total
+            r = r - (n**2 * value).sum(dim=-1, keepdim=True)
+        sound = r.isfinite().all(dim=(-2, -1))
+        r = rates[:, t, None, None] * r
+        b = r * n * slope
+        A = 1 - (z * b).sum(1) if recipe.spherical else 1 + (r * (2 * value - z * slope)).sum(1)
+        if count > 1:
+            K = gram[:, now, now]
+            square = (A**2 * square + 2 * A * (b * lam).sum(1) + (b * (K @ b)).sum(1)).double()
+            sound &= ((square > 0) & (square <= largest)).all(dim=-1)
+            if recipe.spherical:
+                scale = square.rsqrt().to(projections)
+                A, b, square = A * scale, b * scale[:, None], torch.ones_like(square)
+        failed = running & ~sound
+        running = running & sound
+        status[failed], taken[failed] = FAILED, t + 1
+        A = torch.where(running[:, None], A, 1)
+        b = torch.where(running[:, None, None], b, 0)
+        square = torch.where(running[:, None], square, 1)
+        projections[:, later] = A[:, None] * projections[:, later]
+        if count > 1:
+            projections[:, later] += gram[:, later, now] @ b
+        decay, weights = A * decay, A[:, None] * weights
+        weights[:, now] = b
+        if count > 1 and recipe.until < math.inf:
+            overlaps = A[..., None] * overlaps + b.mT @ part.targets[:, now]
+            reached = (overlaps.abs() >= recipe.until * square.sqrt()[..., None]).any(dim=-2)
+            hits[reached & running[:, None] & hits.isinf()] = done + t + 1
+            stopped = running & hits.isfinite().all(dim=-1)
+            status[stopped], taken[stopped] = HIT, t + 1
+            running = running & ~stopped
+    seen.hits[:] = hits.cpu()
+    return decay, weights, taken.cpu(), status.cpu()
+
+
+def _reduced_compiled(seen: _Seen, which: slice, source: Source, spare: Executor | None) -> None:
+    """Method `reduced` for a group of replicates, with batch size 1, on the CPU."""
+    recipe, teacher, (_, m, width) = seen.recipe, seen.teacher, seen.V.shape
+    samples, G, rank = source(which.start, which.stop), which.stop - which.start, width - m
+    only = torch.zeros(len(seen.V), dtype=torch.bool)
+    only[which] = True
+    V = torch.zeros(m, width, LANES, dtype=seen.V.dtype)
+    V[..., :G] = seen.V[which].permute(1, 2, 0)
+    R = V[:, :rank].contiguous()
+    U = torch.nn.functional.pad(V[:, rank:].transpose(0, 1), (0, 0, 0, 0, 0, 1)).contiguous()
+    c = seen.V.new_tensor(teacher.activation.coefficients).numpy()
+    targets = torch.eye(teacher.P, rank) if teacher.directions is None else teacher.directions
+    towards = targets[:, :rank].double().contiguous().numpy()
+    hits = np.full((LANES, teacher.P), math.inf)
+    hits[:G] = seen.hits[which]
+    taken = np.zeros(LANES, np.int64)
+    counts = recipe.spans(0, recipe.steps, 1 + 2**14 // width)
+
+    def lanes(x: Tensor) -> NDArray[Any]:
+        """(G, …) → (…, LANES)."""
+        out = x.new_zeros(*x.shape[1:], LANES)
+        out[..., :G] = x.movedim(0, -1)
+        return out.numpy()
+
+    draws = (samples.singles(count) for count in counts)  # type: ignore[union-attr]
+    done = 0
+    for block, distance in ahead(draws, spare) if spare is not None else draws:
+        running = seen.running[which].numpy()
+        if not running.any():
+            return
+        status = np.full(LANES, HIT)
+        status[:G][running] = RUNNING
+        square = (R**2).sum(1) + (U**2).sum(0)
+        square[square == 0] = 1  # lanes without a replicate
+        count = block.y.shape[1]
+        rates = torch.from_numpy(
+            np.array([seen.rates(done, count, r) for r in range(which.start, which.stop)])
+        )
+        _kernel.reduced(
+            R.numpy(), U.numpy(), square.numpy(), lanes(block.X), lanes(distance),
+            lanes(block.y), towards, lanes(rates.to(seen.V)), c, recipe.correlation,
+            recipe.spherical, recipe.until, done, hits, status, taken,
+        )  # fmt: skip
+        failed = torch.from_numpy(status[:G] == FAILED)
+        for lane in failed.nonzero()[:, 0].tolist():
+            seen.failed[which.start + lane] = float(done + taken[lane])
+        done += count
+        seen.hits[which] = torch.from_numpy(hits[:G])
+        seen.V[which] = torch.cat([R, U[:m].transpose(0, 1)], dim=1)[..., :G].permute(2, 0, 1)
+        now = torch.zeros_like(only)
+        now[which] = torch.from_numpy(running) & ~failed & torch.from_numpy(taken[:G] == count)
+        seen.record(done, now)
+
+
+def _narrow(V: Tensor, width: int) -> Tensor:
+    """V (R, m, wide) in the coordinates of a span again: the last m of `width` hold the rest."""
+    if V.shape[-1] == width:
+        return V
+    rank = width - V.shape[-2]
+    return torch.cat([V[..., :rank], compress(V[..., rank:])], dim=-1)
+
+
+def _compiled(V: Tensor) -> bool:
+    """Whether the loops of `_kernel` serve V; tests hold them against the ones in PyTorch."""
+    return V.device.type == "cpu"
+
+
+def _sound(length: Tensor) -> Tensor:
+    """Whether the norms (R, m) of a replicate are all finite and positive, (R,)."""
+    sound: Tensor = (length.isfinite() & (length > 0)).all(dim=-1)
+    return sound
+
+
+def _tensor(values: NDArray[np.float64], like: Tensor) -> Tensor:
+    return torch.from_numpy(values).to(like)
+
+
+def _arguments(function: Callable[..., float]) -> int:
+    """How many positional arguments a function wants."""
+    wanted = [
+        parameter
+        for parameter in inspect.signature(function).parameters.values()
+        if parameter.kind in (parameter.POSITIONAL_ONLY, parameter.POSITIONAL_OR_KEYWORD)
+        and parameter.default is parameter.empty
+    ]
+    return len(wanted)
+
+
+def _method(
+    method: Method, teacher: Teacher, V: Tensor, batch: int, samples: Tensor | None
+) -> Literal["direct", "blocked", "reduced"]:
+    """The method asked for, or for "auto" the faster of direct and blocked."""
+    m, width = V.shape[-2:]
+    if method == "reduced":
+        if teacher.covariance is not None:
+            raise ValueError(
+                "the data has a covariance, for which overlaps are not closed; valid for method "
+                "'reduced' is isotropic data."
+            )
+        if samples is not None:
+            raise ValueError(
+                "samples are given, but method 'reduced' draws coordinates, not x; valid methods "
+                "for given samples are 'direct' and 'blocked'."
+            )
+        rank = len(teacher.basis)
+        if rank + m > teacher.d:
+            raise ValueError(
+                f"rank + m = {rank} + {m} exceeds d = {teacher.d}; valid for method 'reduced' "
+                "are sums up to d."
+            )
+    elif width != teacher.d:
+        raise ValueError(f"the student has d = {width}, the teacher d = {teacher.d}.")
+    if method != "auto":
+        return method
+    return "blocked" if batch == 1 and m >= 16 and m * width >= 2**14 else "direct"
 
 
 def _check_recipe(
-    eta: float,
+    eta: Rate,
     steps: int,
+    batch: int,
     method: str,
     loss: str,
     learner: str,
     record_at: Sequence[int] | None,
     until: float | None,
 ) -> None:
-    if not (math.isfinite(eta) and eta > 0):
-        raise ValueError(f"eta is {eta}; valid are finite positive numbers.")
+    if callable(eta):
+        if _arguments(eta) not in (1, 2):
+            raise ValueError(
+                f"eta takes {_arguments(eta)} arguments; valid are functions of the step, or of "
+                "step and state."
+            )
+    elif not (math.isfinite(eta) and eta > 0):
+        raise ValueError(f"eta is {eta}; valid are finite positive numbers, and functions.")
     if not isinstance(steps, int) or steps < 0:
         raise ValueError(f"steps is {steps!r}; valid are integers from 0.")
+    if not isinstance(batch, int) or batch < 1:
+        raise ValueError(f"batch is {batch!r}; valid are integers from 1.")
     for name, given, valid in (
-        ("method", method, ("direct",)),
+        ("method", method, ("auto", "direct", "blocked", "reduced")),
         ("loss", loss, ("mse", "correlation")),
         ("learner", learner, ("homogeneous", "spherical")),
     ):
@@ -333,11 +787,9 @@ def _check_recipe(
         raise ValueError(f"until is {until}; valid are overlaps above 0, up to 1.")
 
 
-def _starts(student: Student, teacher: Teacher, replicates: int, *, spherical: bool) -> Tensor:
-    """A copy of the starts, (R, m, d)."""
+def _starts(student: Student, replicates: int, *, spherical: bool) -> Tensor:
+    """A copy of the starts, (R, m, w)."""
     V = student.V
-    if V.shape[-1] != teacher.d:
-        raise ValueError(f"the student has d = {V.shape[-1]}, the teacher d = {teacher.d}.")
     if not isinstance(replicates, int) or replicates < 1:
         raise ValueError(f"replicates is {replicates!r}; valid are integers from 1.")
     if V.ndim == 3 and replicates not in (1, len(V)):
@@ -345,17 +797,23 @@ def _starts(student: Student, teacher: Teacher, replicates: int, *, spherical: b
             f"replicates is {replicates}, but V has {len(V)} starts; leave replicates out."
         )
     V = V.clone() if V.ndim == 3 else V.repeat(replicates, 1, 1)
-    if spherical and not bool(((V.norm(dim=-1) - 1).abs() < 1e-4).all()):
-        raise ValueError("the spherical learner needs rows of norm 1; divide V by its norms.")
+    if spherical:
+        n = V.norm(dim=-1, keepdim=True)
+        if not bool(((n - 1).abs() < 1e-4).all()):
+            raise ValueError("the spherical learner needs rows of norm 1; divide V by its norms.")
+        V = V / n
     return V.contiguous()
 
 
-def _check_samples(samples: Tensor | None, V: Tensor, steps: int) -> None:
+def _check_samples(samples: Tensor | None, V: Tensor, rows: int) -> None:
     if samples is None:
         return
-    shape = (steps, len(V), V.shape[-1])
+    shape = (rows, len(V), V.shape[-1])
     if tuple(samples.shape) != shape:
-        raise ValueError(f"samples have shape {tuple(samples.shape)}; valid is {shape}.")
+        raise ValueError(
+            f"samples have shape {tuple(samples.shape)}; valid is {shape}, (steps·batch, "
+            "replicates, d)."
+        )
     if samples.dtype != V.dtype or samples.device != V.device:
         raise ValueError(
             f"samples are {samples.dtype} on {samples.device}; valid is the student's "

@@ -1,0 +1,401 @@
+r"""Greedy maximum selection: who learns what, when, and the loss this predicts.
+
+Gradient flow on L = ½ E(f* − f)² from a small start, M_ip = ⟨v̄_i, v*_p⟩, n_i = ‖v_i‖, σ = Σ_k c_k h_k.
+While f ≈ 0, the overlaps of a neuron with all directions follow
+
+    dM_ip/dt = M_ip {a_p g(M_ip) − Σ_q a_q M_iq² g(M_iq)},      g(M) = Σ_k k c_k² |M|^{k−2},
+
+and for σ = h_K g(M) = K |M|^{K−2}. Hence d log(M_ip/M_iq)/dt = a_p g(M_ip) − a_q g(M_iq): the order
+of the scores a_p g(M_ip) in a row never changes, and its first is the direction that neuron i
+turns to. In a column the first neuron to arrive takes the direction, and what it takes no longer
+acts on the others (deflation). So, with K the information exponent:
+
+    selection   repeatedly (i, p) = argmax a_p g(M_ip(0)) over what remains, which for σ = h_K is
+                argmax a_p |M_ip(0)|^{K−2}; then strike row i and column p
+
+Every selected pair then runs by itself, in M = |M_ip| and s = n_i²:
+
+    direction   dM/dt = a_p M g(M) (1 − M²),    for σ = h_K  d(M²)/dt = 2K a_p |M|^K (1 − M²)
+    norm        ds/dt = 4 s (a_p φ(M) − C s),   φ(M) = Σ_{k≥1} c_k² M^k,   C = φ(1)
+    loss        L(t) = ½ C Σ_p a_p² + Σ_pairs {½ C s² − s a_p φ(M)}        with norm lag
+                L(t) = ½ C Σ_p a_p² 1(t ≤ T_p)                             as steps
+
+The log-odds ℓ = log(M²/(1 − M²)) grow at the rate dℓ/dt = 2 a_p g(M). T_p is the time at which they
+are 0, that is M² = ½. For σ = h_4 it solves −1/y + log(y/(1 − y)) = 8 a_p t + const., y = M²; to
+leading order in M_0 it is T_p = |M_0|^{−(K−2)}/(K(K−2) a_p) for σ = h_K. Time enters only as a_p t, so
+one curve τ(ℓ) serves all pairs; with Φ = ∫ φ dτ the norm is, in closed form,
+
+    a_p/s(t) = {e^{4Φ_0} a_p/s(0) + 4 C ∫ e^{4Φ} dτ} / e^{4Φ}.
+
+In steps of SGD, T_p/η. Source: selection, decoupling and deflation are those of the slides and the
+notes on Ren, Nichani, Wu and Lee (2025). The slides print the exponent k/2 in the selection, the
+notes and the equation above say k − 2, which is the same at k = 4 only. The slides' SGD has no ½ in
+the loss, which halves all times. The notes' 8 a M⁴ is 2K a M^K at K = 4 without 1 − M². The gaps as
+defined here, the log-odds and everything for general σ are ours.
+"""
+
+import math
+import warnings
+from dataclasses import dataclass, field
+
+import numpy as np
+import torch
+from numpy.typing import ArrayLike, NDArray
+from scipy.integrate import cumulative_simpson
+from scipy.interpolate import CubicHermiteSpline
+from scipy.special import expit, logit
+from torch import Tensor
+
+from plateaus.emergence.activation import Activation
+from plateaus.emergence.model import Student, Teacher
+
+
+@dataclass(frozen=True, eq=False)
+class Greedy:
+    """Who learns what, and when. Shapes are (P,), or (replicates, P) if V has replicates.
+
+    A direction for which no neuron is left has neuron −1, M = mass = 0, T = ∞ and no rival.
+
+    Attributes:
+        teacher: f*.
+        neuron: the neuron that learns direction p.
+        order: the directions as they are picked; those without a neuron come last.
+        M: M_ip(0) of that pair, with its sign.
+        n2: ‖v_i‖² of that neuron at the start.
+        T: the flow time at which M² = ½, exact for a pair by itself.
+        T_leading: the same to leading order in M: |M|^{−(K−2)}/(K(K−2) c_K² a_p), and for K = 2
+            log(1/|M|)/(2 c_2² a_p).
+        lag: log(a_p/n2)/(4 C a_p), the flow time after T until the neuron has half of its norm,
+            by ds/dt = 4 C s (a_p − s) alone: the logistic of an aligned neuron from s = n2 ≪ a_p.
+            `mass` has the whole path.
+        row_gap: score of the pair over that of its neuron's next best direction still to be had.
+        column_gap: score of the pair over that of its direction's next best neuron.
+        threshold_gap: score of the pair over the next one picked: over all that remains.
+        near_tie: row or column gap below 1 + tie: the flow may well decide otherwise.
+    """
+
+    teacher: Teacher = field(repr=False)
+    neuron: Tensor
+    order: Tensor = field(repr=False)
+    M: Tensor = field(repr=False)
+    n2: Tensor = field(repr=False)
+    T: Tensor
+    T_leading: Tensor = field(repr=False)
+    lag: Tensor = field(repr=False)
+    row_gap: Tensor = field(repr=False)
+    column_gap: Tensor = field(repr=False)
+    threshold_gap: Tensor = field(repr=False)
+    near_tie: Tensor = field(repr=False)
+
+    def steps(self, eta: float) -> Tensor:
+        """T in steps of SGD with that learning rate, T/η, as η → 0. Without the ½, half of it.
+
+        Raises:
+            ValueError: `eta` is not a positive number.
+        """
+        if not 0 < eta < math.inf:
+            raise ValueError(f"eta is {eta}; valid are positive numbers.")
+        return self.T / eta
+
+    def alignment(self, times: ArrayLike | Tensor) -> Tensor:
+        """M² of every pair at these flow times (times,): (times, P) or (times, replicates, P)."""
+        return self._paths(times)[0]
+
+    def mass(self, times: ArrayLike | Tensor) -> Tensor:
+        """s = ‖v_i‖² of every pair, in the same shape. It tends to a_p."""
+        return self._paths(times)[1]
+
+    def loss(self, times: ArrayLike | Tensor, *, lag: bool = True) -> Tensor:
+        """The population loss that this predicts, without what a mean c_0 of σ adds.
+
+        Arguments:
+            times: (times,), in flow time (steps times η), from 0.
+            lag: True for the sum over pairs, each on its own path; False for a sum of steps, with
+                all of a_p²/2 lost at T_p.
+
+        Returns:
+            (times,) or (times, replicates), float64.
+
+        Raises:
+            ValueError: `times` has another shape or a value that is negative or nan.
+        """
+        a, c2 = self.teacher.a.to(self.T), _squares(self.teacher.activation)
+        C = sum(c2[1:])
+        if not lag:
+            t = _times(times).to(self.T)
+            waiting = t.reshape(-1, *[1] * self.T.ndim) <= self.T
+            return 0.5 * C * (waiting * a**2).sum(-1)
+        y, s = self._paths(times)
+        return 0.5 * C * (a @ a) + (0.5 * C * s**2 - s * a * _phi(c2, y.sqrt())).sum(-1)
+
+    def _paths(self, times: ArrayLike | Tensor) -> tuple[Tensor, Tensor]:
+        """M² and s at the times, of every pair by itself."""
+        t = _times(times).numpy()
+        paired = (self.neuron >= 0).cpu().numpy()
+        M, n2 = self.M.abs().cpu().numpy()[paired], self.n2.cpu().numpy()[paired]
+        a = np.broadcast_to(self.teacher.a.numpy(), paired.shape)[paired]
+        y, s = np.zeros((2, len(t), *paired.shape))
+        if len(M):
+            curve = _Curve.of(self.teacher.activation, M.min(), (a / n2).max())
+            start = curve.log_odds(M)
+            ell = curve.at(curve.tau(start) + a * t[:, None])
+            y[:, paired] = expit(ell)
+            gain, gain_0 = np.exp(curve.four_phi(ell)), np.exp(curve.four_phi(start))
+            fed = 4 * curve.C * (curve.feed(ell) - curve.feed(start))
+            s[:, paired] = a * gain / (gain_0 * a / n2 + fed)
+        return torch.from_numpy(y).to(self.T), torch.from_numpy(s).to(self.T)
+
+
+def greedy(teacher: Teacher, student: Student, *, tie: float = 0.05) -> Greedy:
+    """Greedy maximum selection on the student's overlaps, as if f ≈ 0 at the start.
+
+    Arguments:
+        teacher: f*: orthonormal directions, isotropic data, σ even with no mean and information
+            exponent K > 2, where the theory holds.
+        student: V (m, d) or (replicates, m, d), homogeneous; (…, m, P + m) where the teacher has
+            the first P axes (`Student.on_sphere` with axes). min(m, P) pairs are formed, fewer if
+            the overlaps that remain are 0; if σ is not even, an overlap M < 0 counts as 0.
+        tie: a row or column gap below 1 + tie is flagged.
+
+    Returns:
+        The pairs with their times and gaps, in float64 on V's device.
+
+    Raises:
+        ValueError: the data has a covariance, the information exponent is below 2 (there is no
+            search, and all neurons turn to the same direction), V does not fit the teacher, or
+            `tie` is negative.
+
+    Warns:
+        UserWarning: an assumption is broken: K = 2, σ not even or with a mean, directions not
+            orthonormal. The computation goes on.
+
+    Source: slides and notes, with the exponent K − 2 of the notes; the gaps' definitions are ours.
+    """
+    _check(teacher, student.V)
+    if not 0 <= tie < math.inf:
+        raise ValueError(f"tie is {tie}; valid are numbers from 0.")
+    V = student.V.double()
+    n = V.norm(dim=-1, keepdim=True)
+    M = teacher.project(V / n)
+    a, c2, K = (
+        teacher.a.to(M),
+        _squares(teacher.activation),
+        teacher.activation.information_exponent,
+    )
+    size = M.abs() if not any(c2[1::2]) else M.clamp(min=0)
+    score = torch.where(size > 0, a * _growth(c2, size), 0.0)
+    neuron, order, row, column, threshold = (
+        x.reshape(*V.shape[:-2], teacher.P) for x in _select(score.reshape(-1, *score.shape[-2:]))
+    )
+    learned = neuron >= 0
+    pair = neuron.clamp(min=0)
+    M_0 = torch.where(learned, M.gather(-2, pair[..., None, :])[..., 0, :], 0.0)
+    n2 = torch.where(learned, (n[..., 0] ** 2).gather(-1, pair), 0.0)
+    T = torch.full_like(M_0, math.inf)
+    if bool(learned.any()):
+        start = M_0[learned].abs().cpu().numpy()
+        curve = _Curve.of(teacher.activation, start.min(), 1.0)
+        T[learned] = torch.from_numpy(-curve.tau(curve.log_odds(start))).to(T).clamp(min=0)
+        T = T / a
+    k = int(K)
+    if k == 2:
+        leading = -M_0.abs().log() / (2 * c2[2] * a)
+    else:
+        leading = M_0.abs() ** (2 - k) / (k * (k - 2) * c2[k] * a)
+    return Greedy(
+        teacher=teacher,
+        neuron=neuron,
+        order=order,
+        M=M_0,
+        n2=n2,
+        T=T,
+        T_leading=leading,
+        lag=torch.log(a / n2) / (4 * sum(c2[1:]) * a),
+        row_gap=row,
+        column_gap=column,
+        threshold_gap=threshold,
+        near_tie=torch.minimum(row, column) < 1 + tie,
+    )
+
+
+def critical_eta(teacher: Teacher, student: Student) -> Tensor:
+    r"""The learning rate at which noise undoes the drift of a pair at its start, per direction.
+
+    A step of SGD on ½(y − f(x))² adds ε(x − zv̄) to the direction v̄, z = ⟨v̄, x⟩, and normalises:
+
+        1.  ε = η r σ′(z) + O(η²),   r = y − f(x)
+        2.  M⁺ = (M + ε⟨x − zv̄, v*⟩)/√(1 + ε²‖x − zv̄‖²) = M + ε⟨x − zv̄, v*⟩ − ½ε²‖x − zv̄‖² M + …
+        3.  E ε⟨x − zv̄, v*_p⟩ = η a_p M g(M)(1 − M²), the flow:  η K a_p M^{K−1}(1 − M²) for σ = h_K
+        4.  E ε²‖x − zv̄‖² ≈ η² (d − 1) E[r²σ′(z)²],   since ‖x − zv̄‖² ≈ d − 1 for large d
+        5.  E[ΔM] = η a_p M g(M)(1 − M²) − ½ η² (d − 1) E[r²σ′(z)²] M + …
+
+    At the start f ≈ 0, so that r = y, the label; and up to terms in M², z is independent of it:
+
+        6.  E[r²σ′(z)²] = (E f*² + noise²) E σ′²,   E f*² = C Σ a_p² + (c_0 Σ a_p)²,   E σ′² = Σ k c_k²
+        7.  η_c = 2 a_p g(M_0) / ((d − 1) (E f*² + noise²) E σ′²)
+
+    which is 2 a_p |M_0|^{K−2}/(d − 1) for σ = h_K, Σ a_p² = 1 and no noise: about a_p d^{−K/2}. The drift
+    wins iff η < η_c. What steps 4 and 6 drop is, relative to the noise term, O(M_0²) with a large
+    constant and O(1/d): (2K − 4 + 8K a_p²)/d for σ = h_K. A mini-batch of B multiplies η_c by B, as
+    long as B ≪ d. SGD's noise is heavy-tailed, so that safe learning rates are far below η_c.
+
+    Arguments:
+        teacher: f*, with the noise of its labels.
+        student: V, as in `greedy`, small enough that f ≈ 0.
+
+    Returns:
+        η_c of the pair that `greedy` forms, (P,) or (replicates, P); 0 where no neuron is left.
+        For SGD without the ½ in its loss, as in the slides, half of it.
+
+    Raises:
+        ValueError: as `greedy`, whose warnings hold here too.
+
+    Source: ours; the slides and the notes state the order a_p d^{−K/2} up to factors poly(P).
+    """
+    pairs = greedy(teacher, student)
+    a, c2 = teacher.a.to(pairs.M), _squares(teacher.activation)
+    label = sum(c2[1:]) * (a @ a) + c2[0] * a.sum() ** 2 + teacher.noise**2
+    slope = sum(k * c for k, c in enumerate(c2))
+    drift = torch.where(pairs.neuron >= 0, a * _growth(c2, pairs.M.abs()), 0.0)
+    return 2 * drift / ((teacher.d - 1) * label * slope)
+
+
+@dataclass(frozen=True)
+class _Curve:
+    """A pair with a = 1, against its log-odds ℓ; integrals start at ℓ = 0, where M² = ½.
+
+    tau: τ = ∫ dℓ/(2g).    at: its inverse.    four_phi: 4Φ = 4 ∫ φ dτ.    feed: ∫ e^{4Φ} dτ.
+    """
+
+    C: float
+    tau: CubicHermiteSpline
+    inverse: CubicHermiteSpline
+    four_phi: CubicHermiteSpline
+    feed: CubicHermiteSpline
+
+    @classmethod
+    def of(cls, activation: Activation, least: float, ratio: float) -> "_Curve":
+        """From the least overlap at the start until a norm has grown by this ratio, and settled."""
+        c2 = _squares(activation)
+        C = float(sum(c2[1:]))
+        settled = (max(math.log(ratio), 0) + 40) * float(_growth(c2, torch.ones(()))) / (2 * C)
+        per_unit = 64
+        before = math.ceil(max(-logit(least**2), 1) * per_unit) + 1
+        ell = np.arange(-before, math.ceil(settled * per_unit) + 1) / per_unit
+
+        def integral(f: NDArray[np.float64]) -> NDArray[np.float64]:
+            onward = cumulative_simpson(f[before:], dx=1 / per_unit, initial=0)
+            back = cumulative_simpson(f[before::-1], dx=1 / per_unit, initial=0)
+            return np.concatenate([-back[:0:-1], onward])
+
+        M = torch.from_numpy(np.sqrt(expit(ell)))
+        g, phi = _growth(c2, M).numpy(), _phi(c2, M).numpy()
+        tau, four_phi = integral(1 / (2 * g)), integral(2 * phi / g)
+        gain = np.exp(four_phi)
+        return cls(
+            C=C,
+            tau=CubicHermiteSpline(ell, tau, 1 / (2 * g)),
+            inverse=CubicHermiteSpline(tau, ell, 2 * g),
+            four_phi=CubicHermiteSpline(ell, four_phi, 2 * phi / g),
+            feed=CubicHermiteSpline(ell, integral(gain / (2 * g)), gain / (2 * g)),
+        )
+
+    def log_odds(self, M: NDArray[np.float64]) -> NDArray[np.float64]:
+        """ℓ at overlap M > 0; the end of the curve where M is 1."""
+        ell: NDArray[np.float64] = np.minimum(logit(np.minimum(M, 1) ** 2), self.tau.x[-1])
+        return ell
+
+    def at(self, tau: NDArray[np.float64]) -> NDArray[np.float64]:
+        """ℓ at time τ; the end of the curve where τ is beyond it."""
+        ell: NDArray[np.float64] = self.inverse(np.minimum(tau, self.inverse.x[-1]))
+        return ell
+
+
+def _select(score: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
+    """Pick and strike: score (B, m, P) → neuron, order, row, column and threshold gap (B, P)."""
+    B, m, P = score.shape
+    left = score.clone()
+    neuron = torch.full((B, P), -1, device=score.device)
+    rank = torch.full((B, P), P, device=score.device)
+    picked, row, column, after = score.new_full((4, B, P), math.inf).unbind()
+    previous = torch.zeros(B, dtype=torch.long, device=score.device)
+    for r in range(min(m, P)):
+        best, at = left.flatten(1).max(1)
+        b = (best > 0).nonzero()[:, 0]
+        if not len(b):
+            break
+        i, p = at[b] // P, at[b] % P
+        left[b, i, p] = 0
+        neuron[b, p], rank[b, p], picked[b, p] = i, r, best[b]
+        row[b, p] = best[b] / left[b, i].amax(-1)
+        column[b, p] = best[b] / left[b, :, p].amax(-1)
+        if r:
+            q = previous[b]
+            after[b, q] = picked[b, q] / best[b]
+        previous[b] = p
+        left[b, i] = 0
+        left[b, :, p] = 0
+    return neuron, rank.argsort(dim=-1, stable=True), row, column, after
+
+
+def _squares(activation: Activation) -> list[float]:
+    """c_k², k = 0, 1, …."""
+    return [c**2 for c in activation.coefficients]
+
+
+def _growth(c2: list[float], M: Tensor) -> Tensor:
+    """g(M) = Σ_k k c_k² M^{k−2} for M ≥ 0, from k = 2."""
+    g = torch.zeros_like(M)
+    for k in range(len(c2) - 1, 1, -1):
+        g = g * M + k * c2[k]
+    return g
+
+
+def _phi(c2: list[float], M: Tensor) -> Tensor:
+    """φ(M) = Σ_{k≥1} c_k² M^k for M ≥ 0."""
+    phi = torch.zeros_like(M)
+    for c in c2[:0:-1]:
+        phi = (phi + c) * M
+    return phi
+
+
+def _times(times: ArrayLike | Tensor) -> Tensor:
+    t = torch.as_tensor(times, dtype=torch.float64, device="cpu")
+    if t.ndim != 1 or not bool((t >= 0).all()):
+        raise ValueError(
+            f"times have shape {tuple(t.shape)}; valid is (times,), of numbers from 0."
+        )
+    return t
+
+
+def _check(teacher: Teacher, V: Tensor) -> None:
+    """Stop at what makes no sense, warn of assumptions that are broken."""
+    if teacher.covariance is not None:
+        raise ValueError("the data has a covariance; valid is isotropic data for greedy selection.")
+    c, K = teacher.activation.coefficients, teacher.activation.information_exponent
+    if not 2 <= K < math.inf:
+        raise ValueError(
+            f"the information exponent is {K:g}; valid are finite ones from 2, for below there is "
+            "no search and nothing to select."
+        )
+    least = teacher.P if teacher.directions is None else teacher.d
+    if not least <= V.shape[-1] <= teacher.d:
+        raise ValueError(
+            f"V has {V.shape[-1]} columns; valid are {least} to d = {teacher.d} for this teacher."
+        )
+    broken = []
+    if K == 2:
+        broken.append(
+            "information exponent above 2, and it is 2: no gap in the overlaps decides who learns "
+            "what, and search takes a logarithm"
+        )
+    if any(c[1::2]):
+        broken.append("an even activation, and this one is not: overlaps below 0 count as 0")
+    if c[0]:
+        broken.append("an activation of mean 0, and this one couples all pairs through its mean")
+    if teacher.directions is not None:
+        gram = teacher.directions @ teacher.directions.mT
+        if not torch.allclose(gram, torch.eye(teacher.P, dtype=gram.dtype), atol=1e-6):
+            broken.append("orthonormal directions, and these are not: pairs do not decouple")
+    for assumption in broken:
+        warnings.warn(f"greedy selection assumes {assumption}.", UserWarning, stacklevel=3)
