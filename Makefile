@@ -1,5 +1,6 @@
 # make book   the site, its chapters executed       make test   everything that proves it
 # make serve  the site at an address to open        make clean  start over
+# make bench  how fast the library is, beside PyTorch and JAX: ten minutes
 PYTHON ?= python3
 PIP_ARGS ?=
 PORT ?= 8000
@@ -12,7 +13,7 @@ SITE := _build/html
 CELLS = $$(find build/executed -name '*.ipynb')
 
 .DEFAULT_GOAL := book
-.PHONY: book notebooks test serve format cover lock clean
+.PHONY: book notebooks test serve format cover bench lock clean
 
 book: .venv/ready
 	@$(VENV)/python book/_ext/execute.py
@@ -48,13 +49,19 @@ cover: book
 		outputs = [o for c in cells for o in c.get('outputs', []) if 'image/png' in o.get('data', {})]; \
 		open('book/_static/cover.png', 'wb').write(base64.b64decode(outputs[0]['data']['image/png']))"
 
+# JAX is here to be compared with; nothing else needs it, and the lock file leaves it out.
+bench: .venv/ready
+	@$(VENV)/pip install --quiet $(PIP_ARGS) --constraint requirements.lock \
+		--no-build-isolation --editable '.[bench]'
+	@$(VENV)/python -m benchmarks
+
 lock: .venv/ready
 	@$(VENV)/pip install --quiet $(PIP_ARGS) uv
 	@mkdir -p build
 	@echo "torch==2.13.0" > build/constraints.txt
-	@$(VENV)/uv pip compile pyproject.toml --quiet --all-extras --universal --python-version 3.11 \
-		--no-annotate --no-header --no-emit-index-url --constraints build/constraints.txt \
-		--output-file build/requirements.lock
+	@$(VENV)/uv pip compile pyproject.toml --quiet --extra book --extra test --universal \
+		--python-version 3.11 --no-annotate --no-header --no-emit-index-url \
+		--constraints build/constraints.txt --output-file build/requirements.lock
 	@# CUDA's packages come with the torch build that wants them, and with no other.
 	@grep -vE '^(nvidia|cuda|triton)' build/requirements.lock > requirements.lock
 

@@ -16,10 +16,12 @@ from chapters import ROOT
 
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 LOCK = (ROOT / "requirements.lock").read_text().splitlines()
+# The extra `bench` is JAX, which only `make bench` installs.
+EXTRAS = {
+    name: needs for name, needs in PROJECT["optional-dependencies"].items() if name != "bench"
+}
 DECLARED = [
-    Requirement(text)
-    for texts in [PROJECT["dependencies"], *PROJECT["optional-dependencies"].values()]
-    for text in texts
+    Requirement(text) for texts in [PROJECT["dependencies"], *EXTRAS.values()] for text in texts
 ]
 
 

@@ -86,10 +86,13 @@ def test_a_power_law():
 def test_a_basis_spans_the_directions():
     axes = Teacher([0.8, 0.6], d=3, activation=h2)
     assert torch.equal(axes.basis, torch.eye(2, 3).double())
+    assert axes.rank == 2
     V = unit(gaussian(2, 6))
     directions = torch.cat([V, -V[:1], unit(V.sum(0, keepdim=True))])  # four of rank 2
-    basis = Teacher([0.5] * 4, d=6, activation=h2, directions=directions).basis
+    teacher = Teacher([0.5] * 4, d=6, activation=h2, directions=directions)
+    basis = teacher.basis
     assert basis.shape == (2, 6)
+    assert teacher.rank == 2
     torch.testing.assert_close(basis @ basis.T, torch.eye(2).double())
     torch.testing.assert_close(directions @ basis.T @ basis, directions)
 
@@ -101,7 +104,11 @@ def in_its_coordinates(V, basis, d):
     return torch.nn.functional.pad(torch.cat([R, L], dim=1), (0, d - len(basis) - len(V)))
 
 
-@pytest.mark.parametrize(
+def of_rank(weights):
+    return None if weights is None else unit(weights.double() @ gaussian(3, 9))
+
+
+SPANS = pytest.mark.parametrize(
     ("weights", "rank"),
     [
         (None, 3),
@@ -111,11 +118,13 @@ def in_its_coordinates(V, basis, d):
     ],
     ids=["axes", "overlapping", "rank 2", "rank 1"],
 )
+
+
+@SPANS
 @pytest.mark.parametrize("m", [1, 4])
 def test_in_the_span_nothing_changes_but_d(weights, rank, m):
-    directions = None if weights is None else unit(weights.double() @ gaussian(3, 9))
     a, sigma = [0.7, 0.6, 0.2], Activation((0.1, 0.3, 0.0, 1.0))
-    teacher = Teacher(a, d=9, activation=sigma, directions=directions, noise=0.2)
+    teacher = Teacher(a, d=9, activation=sigma, directions=of_rank(weights), noise=0.2)
     small = teacher.in_span(m)
     assert small.d == max(rank + m, 3)
     assert (small.a.tolist(), small.activation, small.noise) == (a, sigma, 0.2)
@@ -124,6 +133,32 @@ def test_in_the_span_nothing_changes_but_d(weights, rank, m):
         population_loss(small, Student(in_its_coordinates(V, teacher.basis, small.d))),
         population_loss(teacher, Student(V)),
     )
+
+
+@SPANS
+@pytest.mark.parametrize("m", [1, 4, 8])
+def test_into_the_span_products_stay(weights, rank, m):
+    teacher = Teacher([0.7, 0.6, 0.2], d=9, activation=h2, directions=of_rank(weights))
+    small, V = teacher.in_span(m), gaussian(2, m, 9, seed=1)
+    U = teacher.into_span(V)
+    assert U.shape == (2, m, small.d)
+    torch.testing.assert_close(U @ U.mT, V @ V.mT)
+    torch.testing.assert_close(small.project(U), teacher.project(V))
+    torch.testing.assert_close(U[..., -m:].tril(), U[..., -m:])
+    if small.d < teacher.d:  # else it would pass for the weights themselves
+        again = teacher.into_span(U)
+        torch.testing.assert_close(again @ again.mT, V @ V.mT)
+        torch.testing.assert_close(small.project(again), teacher.project(V))
+
+
+def test_into_the_span_go_a_few_coordinates():
+    teacher = Teacher([0.8, 0.6], d=100, activation=h2)
+    V = Student.on_sphere(100, 3, 0.1, seed=0, axes=2, dtype=torch.float64).V
+    for few in (V, V[:, :4], V[:, :2], V[:, :1]):  # the other coordinates are 0
+        U = teacher.into_span(few)
+        assert U.shape == (3, 5)
+        torch.testing.assert_close(U @ U.mT, few @ few.mT)
+        torch.testing.assert_close(U[:, :2], torch.nn.functional.pad(few, (0, 4))[:, :2])
 
 
 def test_no_span_for_data_that_is_not_isotropic():
@@ -300,9 +335,25 @@ def test_bad_weights(V, message):
         ({"dtype": torch.float16}, "dtype is torch.float16; valid are torch.float32 and"),
         ({"axes": 4}, r"axes \+ m = 4 \+ 1; valid are sums up to d = 4"),
         ({"axes": -1}, r"axes \+ m = -1 \+ 1; valid are sums"),
+        pytest.param(
+            {"device": "cuda"},
+            "device is cuda, but PyTorch sees no GPU; valid here is cpu",
+            marks=pytest.mark.skipif(torch.cuda.is_available(), reason="needs no GPU"),
+        ),
     ],
 )
 def test_bad_starts(arguments, message):
     good = {"d": 4, "m": 1, "radius": 1.0, "seed": 0}
     with pytest.raises(ValueError, match=message):
         Student.on_sphere(**(good | arguments))
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+@pytest.mark.parametrize("axes", [None, 2])
+def test_a_start_is_the_same_on_the_gpu(axes):
+    here, there = (
+        Student.on_sphere(9, 3, 0.1, seed=1, axes=axes, device=device).V
+        for device in ("cpu", "cuda")
+    )
+    assert there.is_cuda
+    assert torch.equal(there.cpu(), here)

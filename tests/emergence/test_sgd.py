@@ -1,10 +1,14 @@
+import dataclasses
 import math
+import subprocess
+import sys
 
 import numpy as np
 import pytest
 import torch
+from scipy.stats import ks_2samp
 
-from plateaus.emergence import Activation, Student, Teacher, online_sgd, sgd
+from plateaus.emergence import Activation, Student, Teacher, _samples, online_sgd, sgd
 
 GENERAL = Activation((0.3, 0.0, 0.5, 0.2, 1.0))
 LEARNERS = [
@@ -84,6 +88,318 @@ def test_a_step_is_the_gradient_of_the_sample_loss(loss, learner):
         samples=x[None, None], seed=0,
     )  # fmt: skip
     torch.testing.assert_close(run.V[0], expected, rtol=1e-13, atol=1e-13)
+
+
+def overlapping(d, **options):
+    """A teacher with every option but Σ: directions at an angle, label noise, and all c_k."""
+    directions = torch.zeros(2, d)
+    directions[0, 0] = directions[1, 1] = 0.8
+    directions[:, 2] = 0.6
+    return Teacher([0.8, 0.6], d=d, activation=GENERAL, directions=directions, noise=0.3, **options)
+
+
+@pytest.mark.parametrize("covariance", [None, torch.tensor([1.3, 1.0, 0.7, 0.9, 1.0, 1.1, 0.5])])
+@pytest.mark.parametrize("batch", [1, 3])
+@pytest.mark.parametrize(("loss", "learner"), LEARNERS)
+def test_direct_and_blocked_in_both_forms_give_one_trajectory(
+    monkeypatch, loss, learner, batch, covariance
+):
+    teacher = overlapping(7, covariance=covariance)
+    start = Student(unit(gaussian(4, 3, 7)))
+    settings = {
+        "eta": 3e-4, "steps": 300, "batch": batch, "loss": loss, "learner": learner,
+        "record_at": [0, 7, 150, 300], "until": 0.85, "seed": 1,
+    }  # fmt: skip
+    expected = in_torch(monkeypatch, teacher, start, method="direct", **settings)
+    assert (expected.V - start.V).abs().max() > 0.05
+    for method in ("direct", "blocked"):
+        for run in (
+            online_sgd(teacher, start, method=method, **settings),
+            in_torch(monkeypatch, teacher, start, method=method, **settings),
+        ):
+            assert run.method == method
+            same(run, expected, rtol=0, atol=1e-10)
+
+
+def test_blocked_keeps_to_direct_for_ten_thousand_steps():
+    teacher = Teacher.power_law(24, 4, 0.8, activation=Activation.hermite(3))
+    start = Student.on_sphere(24, 8, 0.5, seed=1, dtype=torch.float64)
+    settings = {"eta": 5e-4, "steps": 10_000, "record_at": [0, 137, 5_000, 10_000], "seed": 3}
+    direct = online_sgd(teacher, start, method="direct", **settings)
+    same(online_sgd(teacher, start, method="blocked", **settings), direct, rtol=0, atol=1e-10)
+    moved = (direct.V[0] - start.V).norm(dim=-1) / start.V.norm(dim=-1)
+    assert moved.min() > 0.5
+    assert (direct.overlaps[-1].abs() > 0.9).any()  # a direction has been learned on the way
+
+
+def in_coordinates(V, X, rank):
+    """λ*, w and c of the samples X (S, d) along the path V (S, m, d) that they drive."""
+    L_transposed = torch.linalg.qr(V[..., rank:].mT)
+    signs = torch.diagonal(L_transposed.R, dim1=-2, dim2=-1).sign()
+    w = (L_transposed.Q.mT @ X[:, rank:, None])[..., 0] * signs
+    square = (X[:, rank:] ** 2).sum(-1) - (w**2).sum(-1)
+    return torch.cat([X[:, :rank], w], dim=-1), square.clamp(min=0).sqrt()
+
+
+@pytest.mark.parametrize(("loss", "learner"), LEARNERS)
+def test_a_reduced_step_is_the_direct_one_in_other_coordinates(monkeypatch, loss, learner):
+    # Along a path of the textbook loop each sample is written in the basis of that moment; fed
+    # with these coordinates, the reduced loop must follow the path in R and G.
+    teacher, steps, R = Teacher([0.8, 0.6], d=9, activation=GENERAL), 60, 3
+    V, X = unit(gaussian(R, 4, 9)), gaussian(steps, R, 9, seed=1)
+    settings = {
+        "eta": 1e-3, "loss": loss, "learner": learner, "record_at": range(steps + 1), "seed": 0,
+        "steps": steps,
+    }  # fmt: skip
+    paths = [
+        online_sgd(
+            teacher, Student(V), samples=X[:t], **{**settings, "steps": t, "record_at": []}
+        ).V
+        for t in range(steps)
+    ]
+    drawn = [
+        in_coordinates(torch.stack([path[r] for path in paths]), X[:, r], rank=2) for r in range(R)
+    ]
+
+    def singles(self, rows):
+        at = self.at if hasattr(self, "at") else 0
+        self.at = at + rows
+        chosen = torch.stack([coordinates[at : at + rows] for coordinates, _ in drawn])
+        distance = torch.stack([c[at : at + rows] for _, c in drawn])
+        targets = self._teacher.project(chosen)
+        return _samples.Block(chosen, targets, self._labels.of(targets)), distance
+
+    monkeypatch.setattr(_samples.Span, "singles", singles)
+    reduced = online_sgd(teacher, Student(V), method="reduced", **settings)
+    direct = online_sgd(teacher, Student(V), method="direct", samples=X, **settings)
+    for name in ("overlaps", "norms", "loss"):
+        torch.testing.assert_close(
+            getattr(reduced, name), getattr(direct, name), rtol=1e-9, atol=1e-9
+        )
+    torch.testing.assert_close(reduced.V @ reduced.V.mT, direct.V @ direct.V.mT)
+    assert (direct.V - V).abs().max() > 0.05
+
+
+def law(run):
+    """The five statistics that laws are compared by, each (replicates that did not fail,)."""
+    kept = run.failed.isinf()
+    V = unit(run.V[kept])
+    M2 = run.overlaps[-1][kept] ** 2
+    return {
+        "loss": run.loss[-1][kept],
+        "M²": M2[:, 0, 0],
+        "norm²": run.norms[-1][kept][:, 0] ** 2,
+        "overlap of two neurons": (V[:, 0] * V[:, 1]).sum(-1),
+        "greatest M²": M2.amax((1, 2)),
+    }
+
+
+def p_values(one, other):
+    """Kolmogorov–Smirnov, of each statistic, and of how often a replicate fails."""
+    first, second = law(one), law(other)
+    found = [ks_2samp(first[name].numpy(), second[name].numpy()).pvalue for name in first]
+    failed = [run.failed.isfinite().double() for run in (one, other)]
+    error = math.sqrt(sum(float(rate.var()) / len(rate) for rate in failed)) + 1e-300
+    z = float(failed[0].mean() - failed[1].mean()) / error
+    return np.array([*found, math.erfc(abs(z) / math.sqrt(2))])
+
+
+def without_chi(monkeypatch):
+    whole = _samples.Span.singles
+
+    def singles(self, rows):
+        block, distance = whole(self, rows)
+        return block, 0 * distance
+
+    monkeypatch.setattr(_samples.Span, "singles", singles)
+
+
+# Twelve p-values each: with Bonferroni's correction, a right method fails once in a hundred.
+LAWS = {
+    "close to m + P": (
+        Teacher.power_law(8, 3, 0.8, activation=Activation.hermite(4)),
+        Student.on_sphere(8, 3, 0.5, seed=0, dtype=torch.float64),
+        {"eta": 2.5e-3, "steps": 400},
+    ),
+    "learning completes": (
+        Teacher.power_law(12, 2, 0.8, activation=Activation.hermite(3)),
+        Student.on_sphere(12, 6, 0.5, seed=0),
+        {"eta": 4e-3, "steps": 2500},
+    ),
+}
+
+
+@pytest.mark.parametrize("size", list(LAWS))
+def test_reduced_has_the_law_of_direct(monkeypatch, size):
+    teacher, start, settings = LAWS[size]
+    settings = settings | {"replicates": 20_000}
+    direct = online_sgd(teacher, start, method="direct", seed=1, **settings)
+    reduced = online_sgd(teacher, start, method="reduced", seed=2, **settings)
+    if size == "learning completes":
+        learned = (direct.overlaps[-1].abs() > 0.9).any(dim=1).all(dim=1)
+        assert learned.double().mean() > 0.7
+    assert p_values(direct, reduced).min() > 0.01 / 12
+    # The negative control: without what lies outside of the span it is another law, by a mile.
+    without_chi(monkeypatch)
+    settings["replicates"] = 4000
+    wrong = online_sgd(teacher, start, method="reduced", seed=2, **settings)
+    assert p_values(direct, wrong).min() < 1e-9
+
+
+def test_reduced_has_the_law_of_direct_with_every_option():
+    settings = {"eta": 1e-3, "steps": 60, "replicates": 2000, "loss": "mse"}
+    found = []
+    for learner, radius in (("homogeneous", 0.7), ("spherical", 1.0)):
+        start = Student.on_sphere(9, 3, radius, seed=3, dtype=torch.float64)
+        for batch in (1, 4):
+            options = {**settings, "learner": learner, "batch": batch}
+            direct = online_sgd(overlapping(9), start, method="direct", seed=1, **options)
+            reduced = online_sgd(overlapping(9), start, method="reduced", seed=2, **options)
+            assert direct.overlaps[-1].isfinite().double().mean() > 0.9
+            found.append(np.delete(p_values(direct, reduced), 2 if learner == "spherical" else []))
+    assert np.concatenate(found).min() > 0.01 / 22
+
+
+def test_reduced_in_blocks_has_the_law_of_reduced_one_by_one(monkeypatch):
+    # The form for GPUs, where the outer coordinates of a block are a Bartlett factor; d is so
+    # small that they span all of what is left.
+    teacher, start, settings = LAWS["close to m + P"]
+    settings = settings | {"replicates": 4000, "steps": 200}
+    one_by_one = online_sgd(teacher, start, method="reduced", seed=1, **settings)
+    blocks = in_torch(monkeypatch, teacher, start, method="reduced", seed=2, **settings)
+    assert p_values(one_by_one, blocks).min() > 0.01 / 6
+
+
+def test_reduced_goes_on_from_its_own_result_and_costs_nothing_in_d():
+    d, P, m = 10**6, 2, 3
+    teacher = Teacher.power_law(d, P, 1.0, activation=Activation.hermite(4))
+    start = Student.on_sphere(d, m, 0.1, seed=0, axes=P)
+    first = online_sgd(teacher, start, method="reduced", eta=1e-8, steps=50, seed=0)
+    assert first.V.shape == (1, m, P + m)
+    second = online_sgd(teacher, Student(first.V), method="reduced", eta=1e-8, steps=0, seed=0)
+    torch.testing.assert_close(second.loss[0], first.loss[-1])
+    torch.testing.assert_close(second.overlaps[0], first.overlaps[-1])
+    torch.testing.assert_close(second.V @ second.V.mT, first.V @ first.V.mT)
+
+
+def test_auto_takes_direct_or_blocked_and_gives_the_same():
+    for m, method in ((2, "direct"), (64, "blocked")):
+        teacher = Teacher.power_law(256, 2, 1.0, activation=Activation.hermite(4))
+        start = Student.on_sphere(256, m, 0.1, seed=0, dtype=torch.float64)
+        settings = {"eta": 1e-4, "steps": 300, "seed": 0}
+        auto = online_sgd(teacher, start, **settings)
+        assert auto.method == method
+        same(auto, online_sgd(teacher, start, method="direct", **settings), rtol=0, atol=1e-12)
+
+
+@pytest.mark.parametrize("method", ["direct", "blocked", "reduced"])
+def test_a_learning_rate_may_depend_on_the_step_and_on_the_state(method):
+    teacher = Teacher.power_law(16, 2, 1.0, activation=Activation.hermite(3))
+    start = Student.on_sphere(16, 3, 0.4, seed=0, replicates=3, dtype=torch.float64)
+    settings = {"steps": 40, "method": method, "record_at": [0, 13, 40], "seed": 0}
+    run = online_sgd(teacher, start, eta=lambda step: 0.01 / (1 + step), **settings)
+    seen = []
+
+    def of_state(step, state):
+        seen.append((step, state))
+        assert state.overlaps.shape == (3, 2)
+        assert state.norms.shape == (3,)
+        return 0.01 / (1 + step) * float(state.overlaps.abs().amax() <= 1)
+
+    same(online_sgd(teacher, start, eta=of_state, **settings), run, rtol=0, atol=1e-12)
+    assert [step for step, _ in seen if step == 39] == [39] * 3
+    losses = [state.loss for step, state in seen if step == 39]
+    assert max(losses) < 1.1 * float(run.loss[0].max())
+    constant = online_sgd(teacher, start, eta=0.01, **settings)
+    assert not torch.allclose(constant.overlaps[-1], run.overlaps[-1])
+
+
+def test_a_rate_that_is_not_valid_is_named_with_its_step():
+    student = Student(torch.ones(1, 8))
+    with pytest.raises(ValueError, match="eta is nan at step 3; valid are finite numbers from 0"):
+        online_sgd(single(), student, eta=lambda t: math.nan if t == 3 else 0.1, steps=9, seed=0)
+    with pytest.raises(ValueError, match="eta takes 3 arguments; valid are functions of the step"):
+        online_sgd(single(), student, eta=lambda t, state, more: 0.1, steps=9, seed=0)
+
+
+@pytest.mark.parametrize("method", ["direct", "blocked"])
+def test_a_mini_batch_step_is_the_mean_of_its_samples_steps(method):
+    teacher = Teacher.power_law(6, 2, 1.0, activation=GENERAL)
+    V = gaussian(2, 6) / 3
+    X = gaussian(5, 1, 6, seed=1)
+    steps = [
+        online_sgd(teacher, Student(V), eta=1e-3, steps=1, samples=x[None], method=method, seed=0).V
+        for x in X
+    ]
+    batch = online_sgd(
+        teacher, Student(V), eta=1e-3, steps=1, batch=5, samples=X, method=method, seed=0
+    )
+    torch.testing.assert_close(batch.V, torch.stack(steps).mean(dim=0))
+
+
+def test_label_noise_has_its_standard_deviation_and_leaves_the_samples_alone():
+    teacher = Teacher([1.0], d=4, activation=Activation.hermite(2))
+    noisy = Teacher([1.0], d=4, activation=Activation.hermite(2), noise=0.5)
+    V = unit(gaussian(1, 4))
+    settings = {"eta": 1.0, "steps": 1, "loss": "correlation", "replicates": 4000, "seed": 5}
+    clean = online_sgd(teacher, Student(V), **settings).V - V
+    moved = online_sgd(noisy, Student(V), **settings).V - V
+    # ΔV = y · (what x alone fixes), so the ratio is (f* + noise)/f*; its numerator is noise.
+    _, _, y = _samples.Gaussian(teacher, V.repeat(4000, 1, 1), 5, None).take(1)
+    noise = (moved / clean)[:, 0, 0] * y[:, 0] - y[:, 0]
+    assert abs(noise.std() - 0.5) < 0.03
+    assert abs(noise.mean()) < 0.04
+
+
+def test_samples_have_their_covariance():
+    A = gaussian(4, 4)
+    for covariance in (A @ A.T, torch.tensor([2.0, 1.0, 0.5, 0.0]).double()):
+        teacher = Teacher([1.0], d=4, activation=GENERAL, covariance=covariance)
+        V = torch.zeros(1, 1, 4, dtype=torch.float64)
+        X = _samples.Gaussian(teacher, V, 0, None).take(200_000).X[0]
+        full = covariance if covariance.ndim == 2 else covariance.diag()
+        torch.testing.assert_close(X.T @ X / len(X), full, rtol=0, atol=0.03 * float(full.max()))
+
+
+def test_samples_do_not_depend_on_how_many_are_asked_for_at_a_time():
+    V = torch.zeros(2, 1, 5)
+    for d in (5, 16, 700):
+        teacher = Teacher([1.0], d=d, activation=GENERAL, noise=1.0)
+        whole = _samples.Gaussian(teacher, V.new_zeros(2, 1, d), 0, None).take(1000)
+        parts = _samples.Gaussian(teacher, V.new_zeros(2, 1, d), 0, None)
+        parts = [parts.take(rows) for rows in (1, 7, 300, 92, 600)]
+        assert torch.equal(torch.cat([part.X for part in parts], 1), whole.X)
+        assert torch.equal(torch.cat([part.y for part in parts], 1), whole.y)
+        later = _samples.Gaussian(teacher, V.new_zeros(1, 1, d), 0, None, first=1).take(1000)
+        assert torch.equal(later.X[0], whole.X[1])
+
+
+MEMORY = """
+import resource, torch
+from plateaus.emergence import Activation, Student, Teacher, online_sgd
+torch.set_num_threads(2)
+for method, d, axes, steps in (
+    ("reduced", 10**6, 4, 8000), ("direct", 2048, None, 4000), ("blocked", 2048, None, 8000)
+):
+    teacher = Teacher.power_law(d, 4, 1.0, activation=Activation.hermite(4))
+    start = Student.on_sphere(d, 64, 0.1, seed=0, axes=axes)
+    peaks = []
+    for number in (300, steps):
+        online_sgd(teacher, start, eta=1e-9, steps=number, method=method, seed=0)
+        peaks.append(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
+    print(peaks[1] - peaks[0])
+"""
+
+
+def test_memory_does_not_grow_with_the_steps():
+    command = [sys.executable, "-c", MEMORY]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    growth = [
+        int(line) / (1024 if sys.platform == "linux" else 1024**2) for line in done.stdout.split()
+    ]
+    # In MB. All samples of `direct` would take 33 MB, a trajectory of V 2 GB.
+    assert len(growth) == 3
+    assert max(growth) < 16
 
 
 @pytest.mark.parametrize(("loss", "learner"), LEARNERS)
@@ -186,10 +502,13 @@ def test_hits_are_first_passages():
     assert hits.isfinite().any()
 
 
-def test_a_replicate_that_overflows_stops_alone(monkeypatch):
+@pytest.mark.parametrize("method", ["direct", "blocked"])
+def test_a_replicate_that_overflows_stops_alone(monkeypatch, method):
     V, X = unit(gaussian(2, 1, 4)), gaussian(6, 2, 4, seed=1)
     X[2, 1] = 1e200  # the third sample of the second replicate
-    settings = {"eta": 0.01, "steps": 6, "record_at": [2, 3, 6], "samples": X, "seed": 0}
+    settings = {
+        "eta": 0.01, "steps": 6, "record_at": [2, 3, 6], "samples": X, "method": method, "seed": 0,
+    }  # fmt: skip
     for run in (
         online_sgd(single(4, 4), Student(V), **settings),
         in_torch(monkeypatch, single(4, 4), Student(V), **settings),
@@ -197,7 +516,50 @@ def test_a_replicate_that_overflows_stops_alone(monkeypatch):
         assert run.failed.tolist() == [math.inf, 3.0]
         assert run.loss[:, 0].isfinite().all()
         assert run.loss[:, 1].isfinite().tolist() == [True, False, False]
+        assert run.V[1].isnan().all()
+        assert run.V[0].isfinite().all()
         assert run.hits is None
+
+
+@pytest.mark.parametrize("compiled", [True, False])
+def test_reduced_stops_a_replicate_that_overflows_and_keeps_the_rest(monkeypatch, compiled):
+    teacher, start, _ = LAWS["close to m + P"]
+    settings = {
+        "eta": 0.02, "steps": 300, "replicates": 50, "method": "reduced",
+        "record_at": [0, 100, 300], "seed": 0,
+    }  # fmt: skip
+    run = (
+        online_sgd(teacher, start, **settings)
+        if compiled
+        else in_torch(monkeypatch, teacher, start, **settings)
+    )
+    failed = run.failed.isfinite()
+    assert 0 < failed.sum() < 50
+    for mark, step in enumerate((0, 100, 300)):
+        assert torch.equal(run.loss[mark].isfinite(), run.failed > step)
+    assert torch.equal(run.V.isnan().all(dim=(1, 2)), failed)
+
+
+@pytest.mark.parametrize("compiled", [True, False])
+def test_reduced_notes_first_passages(monkeypatch, compiled):
+    teacher = Teacher([1.0], d=50, activation=Activation.hermite(2))
+    settings = {
+        "eta": 0.004, "steps": 1500, "loss": "correlation", "learner": "spherical",
+        "replicates": 40, "record_at": range(0, 1501, 10), "seed": 4, "method": "reduced",
+    }  # fmt: skip
+    start = Student.on_sphere(50, 1, 1.0, seed=3)
+    run = (
+        online_sgd(teacher, start, until=0.5, **settings)
+        if compiled
+        else in_torch(monkeypatch, teacher, start, until=0.5, **settings)
+    )
+    hits = run.hits[:, 0]
+    assert hits.isfinite().any()
+    for mark, step in enumerate(run.steps.tolist()):
+        here = run.overlaps[mark, :, 0, 0]
+        assert torch.equal(here.isnan(), hits < step)  # stopped before
+        assert (here[hits > step].abs() < 0.5).all()
+        assert (here[hits == step].abs() >= 0.5).all()
 
 
 def test_when_all_overflow_the_first_step_is_named():
@@ -218,7 +580,7 @@ def test_when_all_overflow_the_first_step_is_named():
         ({"eta": math.inf}, "eta is inf; valid are finite positive"),
         ({"steps": -1}, "steps is -1; valid are integers from 0"),
         ({"steps": 1.5}, "steps is 1.5; valid are integers from 0"),
-        ({"method": "fast"}, "method is 'fast'; valid: direct"),
+        ({"method": "fast"}, "method is 'fast'; valid: auto, direct, blocked, reduced"),
         ({"loss": "hinge"}, "loss is 'hinge'; valid: mse, correlation"),
         ({"learner": "flat"}, "learner is 'flat'; valid: homogeneous, spherical"),
         ({"learner": "spherical"}, "rows of norm 1"),
@@ -233,6 +595,18 @@ def test_when_all_overflow_the_first_step_is_named():
         ({"samples": torch.zeros(10, 1, 8, device="meta")}, "on meta; valid is the student's"),
         ({"student": Student(torch.ones(1, 9))}, "the student has d = 9, the teacher d = 8"),
         ({"student": Student(torch.ones(3, 1, 8)), "replicates": 2}, "V has 3 starts"),
+        ({"batch": 0}, "batch is 0; valid are integers from 1"),
+        ({"batch": 2.0}, "batch is 2.0; valid are integers from 1"),
+        ({"samples": torch.zeros(10, 1, 8), "batch": 2}, r"valid is \(20, 1, 8\)"),
+        (
+            {"samples": torch.zeros(10, 1, 8), "method": "reduced"},
+            "valid methods for given samples",
+        ),
+        (
+            {"student": Student(torch.ones(8, 8)), "method": "reduced"},
+            r"rank \+ m = 1 \+ 8 exceeds",
+        ),
+        ({"student": Student(torch.ones(1, 2))}, "the student has d = 2, the teacher d = 8"),
     ],
 )
 def test_bad_arguments(arguments, message):
@@ -241,12 +615,31 @@ def test_bad_arguments(arguments, message):
         online_sgd(single(), **(good | arguments))
 
 
+def test_reduced_refuses_a_covariance():
+    teacher = Teacher([1.0], d=8, activation=GENERAL, covariance=torch.ones(8))
+    with pytest.raises(ValueError, match="valid for method 'reduced' is isotropic data"):
+        online_sgd(teacher, Student(torch.ones(1, 8)), eta=0.1, steps=1, seed=0, method="reduced")
+
+
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
-def test_the_gpu_agrees_on_given_samples():
+@pytest.mark.parametrize("method", ["direct", "blocked"])
+def test_the_gpu_agrees_on_given_samples(method):
     teacher = Teacher([0.8, 0.6], d=7, activation=GENERAL)
     V, X = unit(gaussian(4, 3, 7)), gaussian(60, 4, 7, seed=2)
-    settings = {"eta": 0.003, "steps": 60, "until": 0.75, "seed": 0}
+    settings = {"eta": 0.003, "steps": 60, "until": 0.75, "method": method, "seed": 0}
     cpu = online_sgd(teacher, Student(V), samples=X, **settings)
     gpu = online_sgd(teacher, Student(V.cuda()), samples=X.cuda(), **settings)
     torch.testing.assert_close(gpu.V.cpu(), cpu.V, rtol=1e-9, atol=1e-9)
     torch.testing.assert_close(gpu.hits.cpu(), cpu.hits)
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+def test_reduced_has_the_same_law_on_the_gpu():
+    teacher, start, settings = LAWS["close to m + P"]
+    settings = settings | {"replicates": 4000, "method": "reduced"}
+    cpu = online_sgd(teacher, start, seed=1, **settings)
+    gpu = online_sgd(teacher, Student(start.V.cuda()), seed=2, **settings)
+    gpu = dataclasses.replace(
+        gpu, overlaps=gpu.overlaps.cpu(), norms=gpu.norms.cpu(), loss=gpu.loss.cpu(), V=gpu.V.cpu()
+    )
+    assert p_values(cpu, gpu).min() > 0.01 / 6

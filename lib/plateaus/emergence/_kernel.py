@@ -161,6 +161,32 @@ def direct(
 
 
 @_compiled
+def direct_all(
+    V: Array,
+    n: Array,
+    X: Array,
+    y: Array,
+    eta: Array,
+    c: Array,
+    directions: Array,
+    correlation: bool,
+    spherical: bool,
+    until: float,
+    step: int,
+    hits: Array,
+    status: Array,
+    taken: Array,
+) -> None:
+    """`direct` for each replicate whose `status` (G,) is RUNNING; writes that and `taken` (G,)."""
+    for g in range(V.shape[0]):
+        if status[g] == RUNNING:
+            taken[g], status[g] = direct(
+                V[g], n[g], X[g], y[g], eta[g], c, directions,
+                correlation, spherical, until, step, hits[g],
+            )  # fmt: skip
+
+
+@_compiled
 def sequence(
     projections: Array,
     gram: Array,
@@ -275,6 +301,36 @@ def sequence(
             for i in range(m):
                 decay[i] *= A[t, i]
     return taken, status
+
+
+@_compiled
+def sequence_all(
+    projections: Array,
+    gram: Array,
+    y: Array,
+    square: Array,
+    eta: Array,
+    batch: int,
+    c: Array,
+    correlation: bool,
+    spherical: bool,
+    overlaps: Array,
+    targets: Array,
+    until: float,
+    step: int,
+    hits: Array,
+    decay: Array,
+    weights: Array,
+    status: Array,
+    taken: Array,
+) -> None:
+    """`sequence` for each replicate whose `status` (G,) is RUNNING; writes that and `taken`."""
+    for g in range(status.size):
+        if status[g] == RUNNING:
+            taken[g], status[g] = sequence(
+                projections[g], gram[g], y[g], square[g], eta[g], batch, c, correlation,
+                spherical, overlaps[g], targets[g], until, step, hits[g], decay[g], weights[g],
+            )  # fmt: skip
 
 
 @_compiled

@@ -26,7 +26,7 @@ from plateaus.emergence.model import Teacher, _generator, _numpy_generator
 Item = TypeVar("Item")
 
 # Numbers a chunk holds, about: the more, the fewer calls; the fewer, the less is drawn in vain.
-_CHUNK = 2**13
+_CHUNK = 2**12
 
 
 class Block(NamedTuple):

@@ -1,37 +1,38 @@
 r"""Greedy maximum selection: who learns what, when, and the loss this predicts.
 
-Gradient flow on L = ½ E(f* − f)² from a small start, M_ip = ⟨v̄_i, v*_p⟩, n_i = ‖v_i‖, σ = Σ_k c_k h_k.
-While f ≈ 0, the overlaps of a neuron with all directions follow
+Gradient flow on L = ½ E(f* − f)² from a small start, with M_ip = ⟨v̄_i, v*_p⟩, s_i = ‖v_i‖² and
+σ = Σ_k c_k h_k of information exponent K. While f ≈ 0, the overlaps of neuron i follow
 
     dM_ip/dt = M_ip {a_p g(M_ip) − Σ_q a_q M_iq² g(M_iq)},      g(M) = Σ_k k c_k² |M|^{k−2},
 
-and for σ = h_K g(M) = K |M|^{K−2}. Hence d log(M_ip/M_iq)/dt = a_p g(M_ip) − a_q g(M_iq): the order
-of the scores a_p g(M_ip) in a row never changes, and its first is the direction that neuron i
-turns to. In a column the first neuron to arrive takes the direction, and what it takes no longer
-acts on the others (deflation). So, with K the information exponent:
+where g(M) = K |M|^{K−2} for σ = h_K. So d log(M_ip/M_iq)/dt = a_p g(M_ip) − a_q g(M_iq): for h_K
+the order of the scores a_p |M_ip|^{K−2} in a row never changes, and its first is where neuron i
+goes. In a column the neuron that arrives first grows, and what it has learned no longer pulls on
+the others (deflation). Hence, over what remains,
 
-    selection   repeatedly (i, p) = argmax a_p g(M_ip(0)) over what remains, which for σ = h_K is
-                argmax a_p |M_ip(0)|^{K−2}; then strike row i and column p
+    selection   (i, p) = argmax a_p g(M_ip(0)), that is argmax a_p |M_ip(0)|^{K−2}    for h_K;
+                strike row i and column p, and repeat
 
-Every selected pair then runs by itself, in M = |M_ip| and s = n_i²:
+Each selected pair then runs by itself, in M = |M_ip| and s = s_i:
 
-    direction   dM/dt = a_p M g(M) (1 − M²),    for σ = h_K  d(M²)/dt = 2K a_p |M|^K (1 − M²)
-    norm        ds/dt = 4 s (a_p φ(M) − C s),   φ(M) = Σ_{k≥1} c_k² M^k,   C = φ(1)
-    loss        L(t) = ½ C Σ_p a_p² + Σ_pairs {½ C s² − s a_p φ(M)}        with norm lag
-                L(t) = ½ C Σ_p a_p² 1(t ≤ T_p)                             as steps
+    direction   dM/dt = a_p M g(M)(1 − M²),      d(M²)/dt = 2K a_p |M|^K (1 − M²)     for h_K
+    norm        ds/dt = 4 s (a_p φ(M) − C s),    φ(M) = Σ_{k≥1} c_k² |M|^k,  C = φ(1)
+    time        T_p: M² = ½                      ≈ |M(0)|^{−(K−2)}/(K(K−2) a_p)       for h_K
+    loss        L(t) = ½ C Σ_p a_p² 1(t ≤ T_p)                                        as steps
+                L(t) = Σ_p {½ C (a_p − s)² + a_p s (C − φ(M))}                        with norm lag
 
-The log-odds ℓ = log(M²/(1 − M²)) grow at the rate dℓ/dt = 2 a_p g(M). T_p is the time at which they
-are 0, that is M² = ½. For σ = h_4 it solves −1/y + log(y/(1 − y)) = 8 a_p t + const., y = M²; to
-leading order in M_0 it is T_p = |M_0|^{−(K−2)}/(K(K−2) a_p) for σ = h_K. Time enters only as a_p t, so
-one curve τ(ℓ) serves all pairs; with Φ = ∫ φ dτ the norm is, in closed form,
+The direction is solved in the log-odds ℓ = log(M²/(1 − M²)), which grow at the rate 2 a_p g(M) and
+are 0 at T_p. So a_p T_p = ∫ dℓ/(2g) up to ℓ = 0, exactly: for h_4, with y = M²(0), 8 a_p T_p =
+1/y − 2 + log((1 − y)/y), from −1/y + log(y/(1 − y)) = 8at + const. Time enters as τ = a_p t alone,
+so that one curve τ(ℓ) serves all pairs. Given it, the norm is a Bernoulli equation; with Φ = ∫ φ dτ
 
-    a_p/s(t) = {e^{4Φ_0} a_p/s(0) + 4 C ∫ e^{4Φ} dτ} / e^{4Φ}.
+    a_p/s = e^{−4Φ} {a_p/s(0) + 4C ∫ e^{4Φ} dτ},    Φ = 0 at the start.
 
-In steps of SGD, T_p/η. Source: selection, decoupling and deflation are those of the slides and the
-notes on Ren, Nichani, Wu and Lee (2025). The slides print the exponent k/2 in the selection, the
-notes and the equation above say k − 2, which is the same at k = 4 only. The slides' SGD has no ½ in
-the loss, which halves all times. The notes' 8 a M⁴ is 2K a M^K at K = 4 without 1 − M². The gaps as
-defined here, the log-odds and everything for general σ are ours.
+Source: selection, decoupled pairs and deflation are those of the slides and notes on Ren, Nichani,
+Wu and Lee (2025). The slides print the exponent k/2 in the selection; the notes have k − 2, as the
+equation above does, and the two agree at k = 4 only. The slides' SGD has no ½ in its loss, so that
+all its times are half of these. The notes' d(M²)/dt ≈ 8a M⁴ is 2K a M^K at K = 4 without 1 − M².
+The notes name row, column and threshold gaps; how they are defined here is ours, as is general σ.
 """
 
 import math
@@ -54,24 +55,27 @@ from plateaus.emergence.model import Student, Teacher
 class Greedy:
     """Who learns what, and when. Shapes are (P,), or (replicates, P) if V has replicates.
 
-    A direction for which no neuron is left has neuron −1, M = mass = 0, T = ∞ and no rival.
+    A direction for which no neuron is left has neuron −1, M = n2 = 0, infinite times and gaps.
 
     Attributes:
         teacher: f*.
         neuron: the neuron that learns direction p.
         order: the directions as they are picked; those without a neuron come last.
-        M: M_ip(0) of that pair, with its sign.
-        n2: ‖v_i‖² of that neuron at the start.
-        T: the flow time at which M² = ½, exact for a pair by itself.
-        T_leading: the same to leading order in M: |M|^{−(K−2)}/(K(K−2) c_K² a_p), and for K = 2
+        M: M_ip(0) of the pair, with its sign.
+        n2: ‖v_i(0)‖² of its neuron.
+        T: the flow time at which M² = ½, exact for a pair by itself; 0 if it is so at the start.
+        T_leading: the same to leading order in M, |M|^{−(K−2)}/(K(K−2) c_K² a_p); for K = 2,
             log(1/|M|)/(2 c_2² a_p).
-        lag: log(a_p/n2)/(4 C a_p), the flow time after T until the neuron has half of its norm,
-            by ds/dt = 4 C s (a_p − s) alone: the logistic of an aligned neuron from s = n2 ≪ a_p.
-            `mass` has the whole path.
-        row_gap: score of the pair over that of its neuron's next best direction still to be had.
-        column_gap: score of the pair over that of its direction's next best neuron.
-        threshold_gap: score of the pair over the next one picked: over all that remains.
-        near_tie: row or column gap below 1 + tie: the flow may well decide otherwise.
+        lag: log(a_p/n2)/(4 C a_p), about the flow time from T to half of the final norm: that of
+            an aligned neuron, ds/dt = 4 C s (a_p − s), from n2 ≪ a_p. `mass` has the whole path.
+        row_gap: the pair's score over that of its neuron's next direction, among those that remain
+            when it is picked.
+        column_gap: the pair's score over that of its direction's next neuron, likewise.
+        threshold_gap: the pair's score over that of the next pair picked, the best that remains.
+        near_tie: the flow may well decide otherwise. Either the row or the column gap is at most
+            1 + tie · lag (K−2) a_p g(M), for h_K 1 + tie · lag/T_leading: the rival arrives before
+            this neuron has grown. Or this neuron was such a rival of one picked before it, and may
+            have gone there.
     """
 
     teacher: Teacher = field(repr=False)
@@ -102,7 +106,7 @@ class Greedy:
         return self._paths(times)[0]
 
     def mass(self, times: ArrayLike | Tensor) -> Tensor:
-        """s = ‖v_i‖² of every pair, in the same shape. It tends to a_p."""
+        """‖v_i‖² of every pair, in the same shape. It tends to a_p."""
         return self._paths(times)[1]
 
     def loss(self, times: ArrayLike | Tensor, *, lag: bool = True) -> Tensor:
@@ -126,7 +130,7 @@ class Greedy:
             waiting = t.reshape(-1, *[1] * self.T.ndim) <= self.T
             return 0.5 * C * (waiting * a**2).sum(-1)
         y, s = self._paths(times)
-        return 0.5 * C * (a @ a) + (0.5 * C * s**2 - s * a * _phi(c2, y.sqrt())).sum(-1)
+        return (0.5 * C * (a - s) ** 2 + a * s * (C - _phi(c2, y.sqrt()))).sum(-1)
 
     def _paths(self, times: ArrayLike | Tensor) -> tuple[Tensor, Tensor]:
         """M² and s at the times, of every pair by itself."""
@@ -146,7 +150,7 @@ class Greedy:
         return torch.from_numpy(y).to(self.T), torch.from_numpy(s).to(self.T)
 
 
-def greedy(teacher: Teacher, student: Student, *, tie: float = 0.05) -> Greedy:
+def greedy(teacher: Teacher, student: Student, *, tie: float = 1.0) -> Greedy:
     """Greedy maximum selection on the student's overlaps, as if f ≈ 0 at the start.
 
     Arguments:
@@ -155,7 +159,7 @@ def greedy(teacher: Teacher, student: Student, *, tie: float = 0.05) -> Greedy:
         student: V (m, d) or (replicates, m, d), homogeneous; (…, m, P + m) where the teacher has
             the first P axes (`Student.on_sphere` with axes). min(m, P) pairs are formed, fewer if
             the overlaps that remain are 0; if σ is not even, an overlap M < 0 counts as 0.
-        tie: a row or column gap below 1 + tie is flagged.
+        tie: a rival is near if it arrives within `tie` norm lags.
 
     Returns:
         The pairs with their times and gaps, in float64 on V's device.
@@ -174,18 +178,18 @@ def greedy(teacher: Teacher, student: Student, *, tie: float = 0.05) -> Greedy:
     _check(teacher, student.V)
     if not 0 <= tie < math.inf:
         raise ValueError(f"tie is {tie}; valid are numbers from 0.")
-    V = student.V.double()
+    V = student.V.detach().double()
     n = V.norm(dim=-1, keepdim=True)
     M = teacher.project(V / n)
-    a, c2, K = (
-        teacher.a.to(M),
-        _squares(teacher.activation),
-        teacher.activation.information_exponent,
-    )
+    a, c2 = teacher.a.to(M), _squares(teacher.activation)
+    K = int(teacher.activation.information_exponent)
     size = M.abs() if not any(c2[1::2]) else M.clamp(min=0)
     score = torch.where(size > 0, a * _growth(c2, size), 0.0)
-    neuron, order, row, column, threshold = (
-        x.reshape(*V.shape[:-2], teacher.P) for x in _select(score.reshape(-1, *score.shape[-2:]))
+    lag = torch.log(a / n**2).clamp(min=0) / (4 * sum(c2[1:]) * a)
+    near = tie * (K - 2) * score * lag
+    neuron, order, row, column, threshold, near_tie = (
+        x.reshape(*V.shape[:-2], teacher.P)
+        for x in _select(score.view(-1, *M.shape[-2:]), near.view(-1, *M.shape[-2:]))
     )
     learned = neuron >= 0
     pair = neuron.clamp(min=0)
@@ -197,11 +201,10 @@ def greedy(teacher: Teacher, student: Student, *, tie: float = 0.05) -> Greedy:
         curve = _Curve.of(teacher.activation, start.min(), 1.0)
         T[learned] = torch.from_numpy(-curve.tau(curve.log_odds(start))).to(T).clamp(min=0)
         T = T / a
-    k = int(K)
-    if k == 2:
+    if K == 2:
         leading = -M_0.abs().log() / (2 * c2[2] * a)
     else:
-        leading = M_0.abs() ** (2 - k) / (k * (k - 2) * c2[k] * a)
+        leading = M_0.abs() ** (2 - K) / (K * (K - 2) * c2[K] * a)
     return Greedy(
         teacher=teacher,
         neuron=neuron,
@@ -210,11 +213,11 @@ def greedy(teacher: Teacher, student: Student, *, tie: float = 0.05) -> Greedy:
         n2=n2,
         T=T,
         T_leading=leading,
-        lag=torch.log(a / n2) / (4 * sum(c2[1:]) * a),
+        lag=torch.where(learned, lag.gather(-2, pair[..., None, :])[..., 0, :], math.inf),
         row_gap=row,
         column_gap=column,
         threshold_gap=threshold,
-        near_tie=torch.minimum(row, column) < 1 + tie,
+        near_tie=near_tie,
     )
 
 
@@ -224,20 +227,22 @@ def critical_eta(teacher: Teacher, student: Student) -> Tensor:
     A step of SGD on ½(y − f(x))² adds ε(x − zv̄) to the direction v̄, z = ⟨v̄, x⟩, and normalises:
 
         1.  ε = η r σ′(z) + O(η²),   r = y − f(x)
-        2.  M⁺ = (M + ε⟨x − zv̄, v*⟩)/√(1 + ε²‖x − zv̄‖²) = M + ε⟨x − zv̄, v*⟩ − ½ε²‖x − zv̄‖² M + …
-        3.  E ε⟨x − zv̄, v*_p⟩ = η a_p M g(M)(1 − M²), the flow:  η K a_p M^{K−1}(1 − M²) for σ = h_K
-        4.  E ε²‖x − zv̄‖² ≈ η² (d − 1) E[r²σ′(z)²],   since ‖x − zv̄‖² ≈ d − 1 for large d
+        2.  M⁺ = (M + ε⟨x − zv̄, v*⟩)/√(1 + ε²‖x − zv̄‖²)
+               = M + ε⟨x − zv̄, v*⟩ − ½ ε² ‖x − zv̄‖² M + …
+        3.  E ε⟨x − zv̄, v*_p⟩ = η a_p M g(M)(1 − M²), the flow's;  η K a_p M^{K−1}(1 − M²) for h_K
+        4.  E ε² ‖x − zv̄‖² ≈ η² (d − 1) E[r²σ′(z)²],   as ‖x − zv̄‖² is near d − 1
         5.  E[ΔM] = η a_p M g(M)(1 − M²) − ½ η² (d − 1) E[r²σ′(z)²] M + …
 
-    At the start f ≈ 0, so that r = y, the label; and up to terms in M², z is independent of it:
+    At the start f ≈ 0, so that r is the label y; and it is independent of z, up to terms in M²:
 
-        6.  E[r²σ′(z)²] = (E f*² + noise²) E σ′²,   E f*² = C Σ a_p² + (c_0 Σ a_p)²,   E σ′² = Σ k c_k²
-        7.  η_c = 2 a_p g(M_0) / ((d − 1) (E f*² + noise²) E σ′²)
+        6.  E[r²σ′(z)²] = (E f*² + noise²) E σ′²,   E σ′² = Σ_k k c_k²,
+            E f*² = Σ_{k≥1} c_k² Σ_p a_p² + (c_0 Σ_p a_p)²
+        7.  drift wins iff  η < η_c = 2 a_p g(M) / ((d − 1)(E f*² + noise²) E σ′²),
 
-    which is 2 a_p |M_0|^{K−2}/(d − 1) for σ = h_K, Σ a_p² = 1 and no noise: about a_p d^{−K/2}. The drift
-    wins iff η < η_c. What steps 4 and 6 drop is, relative to the noise term, O(M_0²) with a large
-    constant and O(1/d): (2K − 4 + 8K a_p²)/d for σ = h_K. A mini-batch of B multiplies η_c by B, as
-    long as B ≪ d. SGD's noise is heavy-tailed, so that safe learning rates are far below η_c.
+    which is 2 a_p |M|^{K−2}/(d − 1) for h_K, Σ a_p² = 1 and no noise, and so about a_p d^{−K/2}.
+    Steps 4 and 6 drop O(M²) of the noise term, with a large constant, and O(1/d) of it, which for
+    h_K is (2K + 8K a_p²)/d. A mini-batch of B ≪ d multiplies η_c by B. SGD's noise is
+    heavy-tailed, so that safe learning rates are far below η_c.
 
     Arguments:
         teacher: f*, with the noise of its labels.
@@ -279,7 +284,7 @@ class _Curve:
         c2 = _squares(activation)
         C = float(sum(c2[1:]))
         settled = (max(math.log(ratio), 0) + 40) * float(_growth(c2, torch.ones(()))) / (2 * C)
-        per_unit = 64
+        per_unit = 256
         before = math.ceil(max(-logit(least**2), 1) * per_unit) + 1
         ell = np.arange(-before, math.ceil(settled * per_unit) + 1) / per_unit
 
@@ -311,31 +316,35 @@ class _Curve:
         return ell
 
 
-def _select(score: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
-    """Pick and strike: score (B, m, P) → neuron, order, row, column and threshold gap (B, P)."""
+def _select(score: Tensor, near: Tensor) -> tuple[Tensor, ...]:
+    """Pick and strike: score and near (B, m, P) → Greedy's neuron, order, gaps, near_tie (B, P)."""
     B, m, P = score.shape
     left = score.clone()
     neuron = torch.full((B, P), -1, device=score.device)
     rank = torch.full((B, P), P, device=score.device)
-    picked, row, column, after = score.new_full((4, B, P), math.inf).unbind()
-    previous = torch.zeros(B, dtype=torch.long, device=score.device)
+    picked, row, column, threshold = score.new_full((4, B, P), math.inf).unbind()
+    near_tie = torch.zeros((B, P), dtype=torch.bool, device=score.device)
+    beaten = torch.zeros((B, m), dtype=torch.bool, device=score.device)
+    last = torch.zeros(B, dtype=torch.long, device=score.device)
     for r in range(min(m, P)):
         best, at = left.flatten(1).max(1)
         b = (best > 0).nonzero()[:, 0]
         if not len(b):
             break
-        i, p = at[b] // P, at[b] % P
+        best, i, p = best[b], at[b] // P, at[b] % P
         left[b, i, p] = 0
-        neuron[b, p], rank[b, p], picked[b, p] = i, r, best[b]
-        row[b, p] = best[b] / left[b, i].amax(-1)
-        column[b, p] = best[b] / left[b, :, p].amax(-1)
+        neuron[b, p], rank[b, p], picked[b, p] = i, r, best
+        row[b, p] = best / left[b, i].amax(-1)
+        column[b, p] = best / left[b, :, p].amax(-1)
         if r:
-            q = previous[b]
-            after[b, q] = picked[b, q] / best[b]
-        previous[b] = p
+            threshold[b, last[b]] = picked[b, last[b]] / best
+        last[b] = p
+        least = 1 + near[b, i, p]
+        near_tie[b, p] = (torch.minimum(row[b, p], column[b, p]) <= least) | beaten[b, i]
+        beaten[b] |= left[b, :, p] * least[:, None] >= best[:, None]
         left[b, i] = 0
         left[b, :, p] = 0
-    return neuron, rank.argsort(dim=-1, stable=True), row, column, after
+    return neuron, rank.argsort(dim=-1, stable=True), row, column, threshold, near_tie
 
 
 def _squares(activation: Activation) -> list[float]:

@@ -113,6 +113,11 @@ class Teacher:
         """Number of skills."""
         return len(self.a)
 
+    @property
+    def rank(self) -> int:
+        """Dimensions that the directions span: P, or fewer where they depend on each other."""
+        return self.P if self.directions is None else len(self.basis)
+
     def __call__(self, x: Tensor) -> Tensor:
         """f*(x) for x (..., d), without label noise: shape (...)."""
         return self.activation(self.project(x)) @ self.a.to(x)
@@ -180,11 +185,12 @@ class Teacher:
 
 
 def compress(rows: Tensor) -> Tensor:
-    """(…, m, w) → lower triangular (…, m, m) with the same inner products among the rows."""
+    """(…, m, w) → lower triangular (…, m, m), diagonal ≥ 0, with the rows' inner products."""
     m, w = rows.shape[-2:]
     if w < m:
         rows = torch.nn.functional.pad(rows, (0, m - w))
-    return torch.linalg.qr(rows.mT, mode="r").R.mT
+    L: Tensor = torch.linalg.qr(rows.mT, mode="r").R.mT
+    return torch.where(L.diagonal(dim1=-2, dim2=-1) < 0, -1, 1)[..., None, :] * L
 
 
 def _directions(given: Tensor | None, P: int, d: int) -> Tensor | None:
@@ -266,6 +272,7 @@ class Student:
         replicates: int | None = None,
         axes: int | None = None,
         dtype: torch.dtype = torch.float32,
+        device: torch.device | str = "cpu",
     ) -> "Student":
         """Neurons drawn uniformly from the sphere of that radius in R^d, independently.
 
@@ -282,10 +289,11 @@ class Student:
             replicates: None for V (m, d), a number for V (replicates, m, d).
             axes: None for V with d columns, P for V with P + m.
             dtype: torch.float32 or torch.float64.
+            device: where V is to be; the numbers are the same everywhere.
 
         Raises:
-            ValueError: `d`, `m` or `replicates` below 1, a radius that is not positive, or
-                axes + m > d.
+            ValueError: `d`, `m` or `replicates` below 1, a radius that is not positive,
+                axes + m > d, or CUDA asked for where PyTorch sees no GPU.
         """
         shape = (m, d) if replicates is None else (replicates, m, d)
         if min(shape) < 1:
@@ -294,6 +302,8 @@ class Student:
             raise ValueError(f"radius is {radius}; valid are positive numbers.")
         if dtype not in (torch.float32, torch.float64):
             raise ValueError(f"dtype is {dtype}; valid are torch.float32 and torch.float64.")
+        if torch.device(device).type == "cuda" and not torch.cuda.is_available():
+            raise ValueError(f"device is {device}, but PyTorch sees no GPU; valid here is cpu.")
         generator = _generator(seed, 0)
         if axes is None:
             V = torch.randn(shape, generator=generator, dtype=dtype)
@@ -305,7 +315,7 @@ class Student:
             V[..., axes:].diagonal(dim1=-2, dim2=-1)[:] = torch.from_numpy(
                 np.sqrt(_numpy_generator(seed, 0).chisquare(d - axes - np.arange(m), shape[:-1]))
             )
-        return cls(V * (radius / V.norm(dim=-1, keepdim=True)))
+        return cls((V * (radius / V.norm(dim=-1, keepdim=True))).to(device))
 
 
 def _generator(seed: int, *key: int, device: torch.device | str = "cpu") -> torch.Generator:

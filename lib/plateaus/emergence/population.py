@@ -202,29 +202,29 @@ def _constant(teacher: Teacher, like: Tensor) -> Tensor:
 def _pair(
     teacher: Teacher, C: Tensor, q: Tensor | None, other: Tensor | None, slopes: bool
 ) -> _Pairs:
-    """F, dF/dC and dF/dq for C (…, m, n), q (…, m) and other (…, n), by Horner's rule in C."""
-    zero = torch.zeros((), dtype=C.dtype, device=C.device)
-    degree = len(teacher.activation.coefficients) - 1
+    """F, dF/dC and dF/dq for C (…, m, n), q (…, m) and other (…, n), by Horner's rule in C.
+
+    For isotropic data q and other are None (all 1), and dF/dq counts as 0: it would only move
+    neurons along themselves.
+    """
+    c = teacher.activation.coefficients
     F = in_C = in_q = torch.zeros_like(C)
-    for k in range(degree, -1, -1):
-        first, slope = _rescaled(teacher, k, q, zero)
-        second, _ = _rescaled(teacher, k, other, zero)
-        weight = first[..., :, None] * second[..., None, :]
+    for k in range(len(c) - 1, -1, -1):
+        weight: Tensor | float = c[k] ** 2
+        if q is not None and other is not None:
+            first, slope = _rescaled(c, k, q)
+            second, _ = _rescaled(c, k, other)
+            weight = first[..., :, None] * second[..., None, :]
+            if slopes:
+                in_q = in_q * C + slope[..., :, None] * second[..., None, :]
         if slopes:
             in_C = in_C * C + F
-            in_q = in_q * C + slope[..., :, None] * second[..., None, :]
         F = F * C + weight
     return _Pairs(F, in_C, in_q)
 
 
-def _rescaled(teacher: Teacher, k: int, q: Tensor | None, zero: Tensor) -> tuple[Tensor, Tensor]:
-    """ĉ_k(q) and its derivative, in the shape of q; for q = None (isotropic, q = 1), of shape (1,).
-
-    There the derivative is 0 as well: it only moves neurons along themselves.
-    """
-    c = teacher.activation.coefficients
-    if q is None:
-        return (zero + c[k])[None], zero[None]
+def _rescaled(c: tuple[float, ...], k: int, q: Tensor) -> tuple[Tensor, Tensor]:
+    """ĉ_k(q) and its derivative, in the shape of q."""
     value, slope = torch.zeros_like(q), torch.zeros_like(q)
     for i in range((len(c) - 1 - k) // 2, -1, -1):
         factor = math.sqrt(math.perm(k + 2 * i, 2 * i)) / (2**i * math.factorial(i))

@@ -28,6 +28,7 @@ Replicate r reads its samples from a stream of its own, in chunks whose size dep
 So its samples do not depend on how many replicates, steps, records or threads there are.
 """
 
+import bisect
 import inspect
 import math
 from collections.abc import Callable, Iterator, Sequence
@@ -48,8 +49,7 @@ from plateaus.emergence.population import Learner, Loss, population_loss
 
 Method = Literal["auto", "direct", "blocked", "reduced"]
 
-# Samples a block of the blocked method holds; the Gram matrix costs as much as two products with
-# V where it is about 2m.
+# Samples in a block: the more, the fewer calls, but the greater the Gram matrix.
 _BLOCK = 128
 
 
@@ -199,7 +199,8 @@ def online_sgd(
         loss=loss,
         learner=learner,
         until=math.inf if until is None else until,
-        block=1 if method == "direct" else max(1, _BLOCK // batch),
+        block=_block(method, V, teacher, batch),
+        stride=1 if method == "direct" else _BLOCK,
     )
     d = teacher.d
     if method == "reduced":
@@ -219,8 +220,9 @@ def online_sgd(
         _in_blocks(seen, source(0, len(V)))
     else:
         # A group touches nothing that another one reads: results do not depend on the threads.
-        group, loop = (LANES, _reduced_compiled) if method == "reduced" else (1, _direct_compiled)
         threads = torch.get_num_threads()
+        group = LANES if method == "reduced" else max(1, min(LANES, len(V) // threads))
+        loop = _reduced_compiled if method == "reduced" else _direct_compiled
         firsts = range(0, len(V), group)
         with ThreadPoolExecutor(threads) as pool, ThreadPoolExecutor(1) as sampler:
             spare = sampler if len(firsts) < threads else None
@@ -242,7 +244,8 @@ class _Recipe:
     loss: Loss
     learner: Learner
     until: float
-    block: int
+    block: int  # steps that samples are drawn for at a time
+    stride: int  # steps taken on projections before V is moved, at most
 
     @property
     def correlation(self) -> bool:
@@ -263,7 +266,7 @@ class _Recipe:
         At most `most`, and no further than the next mark; a learning rate that depends on the
         state is asked at every step.
         """
-        most = 1 if self.by_state else most or self.block
+        most = 1 if self.by_state else most or self.stride
         done = first
         for end in sorted({*self.marks, self.steps}):
             while done < min(end, last):
@@ -320,9 +323,9 @@ class _Seen:
 
     def record(self, done: int, which: Tensor | slice) -> None:
         """Write down the replicates `which` after `done` steps, if that is to be recorded."""
-        if done not in self.recipe.marks:
+        mark = bisect.bisect_left(self.recipe.marks, done)
+        if mark == len(self.recipe.marks) or self.recipe.marks[mark] != done:
             return
-        mark = self.recipe.marks.index(done)
         V = self.V[which].double()
         if not len(V):
             return
@@ -337,27 +340,41 @@ class _Seen:
         ):
             kept[mark, which] = now.to(kept)
 
-    def rates(self, done: int, count: int, r: int) -> NDArray[np.float64]:
-        """η of the next steps of replicate r, (count,)."""
-        eta = self.recipe.eta
+    def rates(self, done: int, count: int, which: slice) -> NDArray[np.float64]:
+        """η of the next steps of some replicates, (R, count)."""
+        eta, replicates = self.recipe.eta, range(len(self.V))[which]
         if not callable(eta):
-            return np.full(count, eta)
+            return np.full((len(replicates), count), eta)
         if self.recipe.by_state:
-            state = State(self.teacher, self.V[r], self.recipe.loss, self.recipe.learner)
-            values = np.array([eta(done, state)], dtype=np.float64)  # type: ignore[call-arg]
+            loss, learner = self.recipe.loss, self.recipe.learner
+            states = [State(self.teacher, self.V[r], loss, learner) for r in replicates]
+            values = np.array([[eta(done, state)] for state in states], np.float64)  # type: ignore[call-arg]
         else:
-            steps = range(done, done + count)
-            values = np.fromiter((eta(t) for t in steps), np.float64, count)  # type: ignore[call-arg]
-        if not ((values >= 0) & (values < math.inf)).all():
-            worst = int(np.argmin((values >= 0) & (values < math.inf)))
+            steps = [eta(t) for t in range(done, done + count)]  # type: ignore[call-arg]
+            values = np.tile(np.array(steps, np.float64), (len(replicates), 1))
+        valid = (values >= 0) & (values < math.inf)
+        if not valid.all():
+            r, t = np.argwhere(~valid)[0]
             raise ValueError(
-                f"eta is {values[worst]} at step {done + worst}; valid are finite numbers from 0."
+                f"eta is {values[r, t]} at step {done + t}; valid are finite numbers from 0."
             )
         return values
 
-    def all_rates(self, done: int, count: int) -> NDArray[np.float64]:
-        """The same for all replicates, (R, count)."""
-        return np.array([self.rates(done, count, r) for r in range(len(self.V))])
+    def after(
+        self,
+        done: int,
+        count: int,
+        which: slice,
+        before: NDArray[np.bool_],
+        taken: NDArray[np.int64],
+        status: NDArray[np.int64],
+    ) -> None:
+        """Write down what `count` steps brought to the replicates of a slice that ran `before`."""
+        failed = before & (status == FAILED)
+        steps = torch.from_numpy(done + taken[: len(before)]).double()
+        self.failed[which] = torch.where(torch.from_numpy(failed), steps, self.failed[which])
+        all_taken = before & ~failed & (taken[: len(before)] == count)
+        self.record(done + count, which.start + torch.from_numpy(all_taken).nonzero()[:, 0])
 
     def fail(self, step: int, which: Tensor) -> None:
         """Stop the replicates `which` (R,): this step gave a number that is not finite."""
@@ -399,7 +416,7 @@ def _direct(seen: _Seen, source: Gaussian | Span) -> None:
         r = y[..., None]
         if not recipe.correlation:
             r = r - (n**2 * value).sum(dim=-1, keepdim=True)
-        step = _tensor(seen.all_rates(done, 1), V)[..., None] / recipe.batch * r
+        step = _tensor(seen.rates(done, 1, slice(None)), V)[..., None] / recipe.batch * r
         b = step * n * slope
         if recipe.spherical:
             A = 1 - (z * b).sum(dim=-2)
@@ -417,39 +434,36 @@ def _direct(seen: _Seen, source: Gaussian | Span) -> None:
 
 
 def _direct_compiled(seen: _Seen, which: slice, source: Source, spare: Executor | None) -> None:
-    """The textbook loop for one replicate, with batch size 1, on the CPU."""
-    recipe, teacher, d = seen.recipe, seen.teacher, seen.V.shape[-1]
-    samples, r = source(which.start, which.stop), which.start
-    V, hits = seen.V[r].numpy(), seen.hits[r].numpy()
-    n = seen.V[r].double().norm(dim=-1).numpy()
-    c = seen.V.new_tensor(teacher.activation.coefficients).numpy()
-    directions = V[:0] if teacher.directions is None else teacher.directions.to(seen.V).numpy()
-    only = torch.zeros(len(seen.V), dtype=torch.bool)
-    only[r] = True
+    """The textbook loop for a group of replicates, with batch size 1, on the CPU."""
+    recipe, directions = seen.recipe, seen.teacher.directions
+    V, hits, d = seen.V[which], seen.hits[which].numpy(), seen.V.shape[-1]
+    samples, taken = source(which.start, which.stop), np.zeros(len(V), np.int64)
+    status = np.where(np.isinf(hits).any(axis=1), RUNNING, HIT)
+    n = V.double().norm(dim=-1).numpy()
+    c = V.new_tensor(seen.teacher.activation.coefficients).numpy()
+    rows = V[0, :0].numpy() if directions is None else directions.to(V).numpy()
     done = 0
     # As many samples at a time as a core's cache holds.
-    counts = recipe.spans(0, recipe.steps, max(1, 2**16 // d))
+    counts = recipe.spans(0, recipe.steps, max(1, 2**16 // (d * len(V))))
     blocks = (samples.take(count) for count in counts)
     for block in ahead(blocks, spare) if spare is not None else blocks:
-        if not bool(seen.running[r]):
+        before = status == RUNNING
+        if not before.any():
             return
-        X, y = block.X[0].numpy(), block.y[0].numpy()
-        taken, status = _kernel.direct(
-            V, n, X, y, seen.rates(done, len(y), r), c, directions,
-            recipe.correlation, recipe.spherical, recipe.until, done, hits,
+        count = block.y.shape[1]
+        _kernel.direct_all(
+            V.numpy(), n, block.X.numpy(), block.y.numpy(), seen.rates(done, count, which), c,
+            rows, recipe.correlation, recipe.spherical, recipe.until, done, hits, status, taken,
         )  # fmt: skip
-        full, done = taken == len(y), done + taken
-        if status == FAILED:
-            seen.fail(done, only)
-        elif full:
-            seen.record(done, only)
+        seen.after(done, count, which, before, taken, status)
+        done += count
 
 
 def _in_blocks(seen: _Seen, source: Gaussian | Span) -> None:
     """Blocks of several steps, all replicates side by side, on any device.
 
-    A block of one step needs no Gram matrix: it is the textbook loop with its products over the
-    batch. For `reduced` the samples bring coordinates outside of the span, by which V widens
+    With strides of one step there is no Gram matrix: it is the textbook loop with its products
+    over the batch. For `reduced` the samples bring coordinates outside of the span, by which V widens
     until the block ends.
     """
     recipe, V, B = seen.recipe, seen.V, seen.recipe.batch
@@ -460,11 +474,13 @@ def _in_blocks(seen: _Seen, source: Gaussian | Span) -> None:
         ThreadPoolExecutor(1, initializer=torch.set_num_threads, initargs=(1,)) as sampler,
         ThreadPoolExecutor(threads) as pool,
     ):
-        over: Any = pool.map if on_cpu and len(V) > 1 else map
+        # A thread is worth its while where a replicate's share is no trifle.
+        large = recipe.block * B * V[0].numel() >= 2**16
+        over: Any = pool.map if on_cpu and len(V) > 1 and large else map
 
         def draw() -> tuple[Block, Tensor]:
             block = source.take(recipe.block * B, over)
-            return block, block.X @ block.X.mT if recipe.block > 1 else V[:, :0, :0]
+            return block, block.X @ block.X.mT if recipe.stride > 1 else V[:, :0, :0]
 
         endless = iter(draw, None)
         try:
@@ -499,9 +515,10 @@ def _advance(
     count = part.X.shape[1] // recipe.batch
     projections = part.X @ V.mT
     square = torch.linalg.vector_norm(V, dim=-1, dtype=torch.float64) ** 2
+    overlaps = seen.teacher.project(V[..., : seen.V.shape[-1]])
     sequence = _sequence_compiled if _compiled(V) else _sequence
     decay, weights, taken, status = sequence(
-        seen, projections, gram, part, square, seen.teacher.project(V), count, done, over
+        seen, projections, gram, part, square, overlaps, count, done, over
     )
     new = torch.baddbmm(decay[..., None] * V, weights.mT, part.X)
     failed = status == FAILED
@@ -527,25 +544,27 @@ def _sequence_compiled(
     done: int,
     over: Any,
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """`_sequence` on the CPU, one replicate after the other or as many at once as `over` maps."""
-    recipe, running = seen.recipe, seen.running.tolist()
-    R, _, m = projections.shape
-    decay, weights = projections.new_ones(R, m), torch.zeros_like(projections)
-    taken, status = torch.full((R,), count), torch.full((R,), RUNNING)
+    """`_sequence` on the CPU, as many replicates at once as `over` maps."""
+    recipe, R = seen.recipe, len(projections)
+    decay, weights = projections.new_ones(projections.shape[::2]), torch.zeros_like(projections)
+    taken, status = torch.full((R,), count), torch.where(seen.running, RUNNING, HIT)
     c = projections.new_tensor(seen.teacher.activation.coefficients).numpy()
-    overlaps = overlaps.contiguous() if recipe.until < math.inf else overlaps[..., :0]
-    targets = part.targets.contiguous() if recipe.until < math.inf else part.targets[..., :0]
+    rates = seen.rates(done, count, slice(None))
+    if recipe.until == math.inf:
+        overlaps, targets = overlaps[..., :0], part.targets[..., :0]
+    else:
+        overlaps, targets = overlaps.contiguous(), part.targets.contiguous()
 
-    def replicate(r: int) -> None:
-        if running[r]:
-            taken[r], status[r] = _kernel.sequence(
-                projections[r].numpy(), gram[r].numpy(), part.y[r].numpy(), square[r].numpy(),
-                seen.rates(done, count, r), recipe.batch, c, recipe.correlation,
-                recipe.spherical, overlaps[r].numpy(), targets[r].numpy(), recipe.until, done,
-                seen.hits[r].numpy(), decay[r].numpy(), weights[r].numpy(),
-            )  # fmt: skip
+    def some(g: slice) -> None:
+        _kernel.sequence_all(
+            projections[g].numpy(), gram[g].numpy(), part.y[g].numpy(), square[g].numpy(),
+            rates[g], recipe.batch, c, recipe.correlation, recipe.spherical,
+            overlaps[g].numpy(), targets[g].numpy(), recipe.until, done, seen.hits[g].numpy(),
+            decay[g].numpy(), weights[g].numpy(), status[g].numpy(), taken[g].numpy(),
+        )  # fmt: skip
 
-    list(over(replicate, range(R)))
+    each = math.ceil(R / torch.get_num_threads())
+    list(over(some, [slice(first, first + each) for first in range(0, R, each)]))
     return decay, weights, taken, status
 
 
@@ -589,7 +608,7 @@ def _sequence(
     status = torch.full_like(taken, RUNNING)
     running = seen.running.to(projections.device)
     hits = seen.hits.to(projections.device)
-    rates = _tensor(seen.all_rates(done, count), projections) / B  # (R, count)
+    rates = _tensor(seen.rates(done, count, slice(None)), projections) / B  # (R, count)
     for t in range(count):
         now, later = slice(t * B, (t + 1) * B), slice((t + 1) * B, None)
         lam, n = projections[:, now], square.sqrt().to(projections)[:, None]
@@ -635,8 +654,6 @@ def _reduced_compiled(seen: _Seen, which: slice, source: Source, spare: Executor
     """Method `reduced` for a group of replicates, with batch size 1, on the CPU."""
     recipe, teacher, (_, m, width) = seen.recipe, seen.teacher, seen.V.shape
     samples, G, rank = source(which.start, which.stop), which.stop - which.start, width - m
-    only = torch.zeros(len(seen.V), dtype=torch.bool)
-    only[which] = True
     V = torch.zeros(m, width, LANES, dtype=seen.V.dtype)
     V[..., :G] = seen.V[which].permute(1, 2, 0)
     R = V[:, :rank].contiguous()
@@ -646,7 +663,8 @@ def _reduced_compiled(seen: _Seen, which: slice, source: Source, spare: Executor
     towards = targets[:, :rank].double().contiguous().numpy()
     hits = np.full((LANES, teacher.P), math.inf)
     hits[:G] = seen.hits[which]
-    taken = np.zeros(LANES, np.int64)
+    taken, status = np.zeros(LANES, np.int64), np.full(LANES, HIT)
+    status[:G][np.isinf(hits[:G]).any(axis=1)] = RUNNING
     counts = recipe.spans(0, recipe.steps, 1 + 2**14 // width)
 
     def lanes(x: Tensor) -> NDArray[Any]:
@@ -658,31 +676,22 @@ def _reduced_compiled(seen: _Seen, which: slice, source: Source, spare: Executor
     draws = (samples.singles(count) for count in counts)  # type: ignore[union-attr]
     done = 0
     for block, distance in ahead(draws, spare) if spare is not None else draws:
-        running = seen.running[which].numpy()
-        if not running.any():
+        before = status[:G] == RUNNING
+        if not before.any():
             return
-        status = np.full(LANES, HIT)
-        status[:G][running] = RUNNING
         square = (R**2).sum(1) + (U**2).sum(0)
         square[square == 0] = 1  # lanes without a replicate
         count = block.y.shape[1]
-        rates = torch.from_numpy(
-            np.array([seen.rates(done, count, r) for r in range(which.start, which.stop)])
-        )
+        rates = torch.from_numpy(seen.rates(done, count, which)).to(seen.V)
         _kernel.reduced(
             R.numpy(), U.numpy(), square.numpy(), lanes(block.X), lanes(distance),
-            lanes(block.y), towards, lanes(rates.to(seen.V)), c, recipe.correlation,
+            lanes(block.y), towards, lanes(rates), c, recipe.correlation,
             recipe.spherical, recipe.until, done, hits, status, taken,
         )  # fmt: skip
-        failed = torch.from_numpy(status[:G] == FAILED)
-        for lane in failed.nonzero()[:, 0].tolist():
-            seen.failed[which.start + lane] = float(done + taken[lane])
-        done += count
         seen.hits[which] = torch.from_numpy(hits[:G])
         seen.V[which] = torch.cat([R, U[:m].transpose(0, 1)], dim=1)[..., :G].permute(2, 0, 1)
-        now = torch.zeros_like(only)
-        now[which] = torch.from_numpy(running) & ~failed & torch.from_numpy(taken[:G] == count)
-        seen.record(done, now)
+        seen.after(done, count, which, before, taken, status[:G])
+        done += count
 
 
 def _narrow(V: Tensor, width: int) -> Tensor:
@@ -691,6 +700,14 @@ def _narrow(V: Tensor, width: int) -> Tensor:
         return V
     rank = width - V.shape[-2]
     return torch.cat([V[..., :rank], compress(V[..., rank:])], dim=-1)
+
+
+def _block(method: str, V: Tensor, teacher: Teacher, batch: int) -> int:
+    """Steps in a block. For `reduced` its samples take no more room than V does, or little."""
+    rows = _BLOCK
+    if method == "reduced":
+        rows = min(_BLOCK, max(16, V.shape[1] + teacher.P))
+    return max(1, rows // batch)
 
 
 def _compiled(V: Tensor) -> bool:

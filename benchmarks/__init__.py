@@ -1,0 +1,30 @@
+"""How fast the library is, beside what one would use instead: `python -m benchmarks`.
+
+**What is measured.** Online SGD on the loss ½(f* − f)² with σ = h₄, a_p ∝ p^(−0.8), P = m, the
+2-homogeneous student and fresh Gaussian samples, in float32 (`baselines.Problem`). Drawing the
+samples is part of every contender's work. The learning rate is so small that no run diverges:
+how long a step takes does not depend on it.
+
+**How.** The process pins itself to two CPU cores, and gives two threads to OpenMP, PyTorch, Numba
+and XLA. In one process, one after the other, each contender is compiled and warmed up; it is then
+told to take as many steps as fill `--seconds`; then the contenders of a row take turns, `--repeats`
+times. A ratio compares two contenders within one repeat; the table gives the median over repeats
+and, in brackets, the least and the greatest. Rates are medians.
+
+**Against what.**
+
+- *PyTorch, autograd loop*: the loss of the sample (or the mean over the batch) written down in
+  PyTorch, `torch.autograd.grad`, an update in place.
+- *JAX, jitted `lax.scan`*: the same with `jax.grad` and a normal vector drawn in each step.
+- *JAX, tuned*: the fastest we could write in JAX, for the same algorithm: the gradient by hand,
+  the norms by their own recurrence, normals, labels and ‖x‖² for 256 steps before the scan
+  over them. Neither other chunks (16 to 512), unrolling (2, 4), V transposed, other generators
+  (`rbg`, `unsafe_rbg`), the next chunk drawn beside the current scan or in a thread of its own,
+  nor XLA's flags for wider vectors, fast mathematics and threads were faster.
+- *The bound*: what a mini-batch cannot do without, at this machine's own rates: draw B × d normals
+  (`Tensor.normal_`) and take the products X Vᵀ and bᵀX, on both cores all the time (the normals
+  drawn by two threads, half each; then the products, by two threads). *On one core, then*: the same
+  with the normals drawn by one core while the other rests.
+- *64 runs in turn* have the rate of one run, so one run is what is timed.
+- `flow` against gradient descent: see `benchmarks.flow`.
+"""
