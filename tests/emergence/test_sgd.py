@@ -8,7 +8,15 @@ import pytest
 import torch
 from scipy.stats import ks_2samp
 
-from plateaus.emergence import Activation, Student, Teacher, _samples, online_sgd, sgd
+from plateaus.emergence import (
+    Activation,
+    Student,
+    Teacher,
+    _samples,
+    online_sgd,
+    population_loss,
+    sgd,
+)
 
 GENERAL = Activation((0.3, 0.0, 0.5, 0.2, 1.0))
 LEARNERS = [
@@ -282,6 +290,15 @@ def test_reduced_goes_on_from_its_own_result_and_costs_nothing_in_d():
     torch.testing.assert_close(second.V @ second.V.mT, first.V @ first.V.mT)
 
 
+def test_reduced_gives_back_x_coordinates_where_the_span_is_all_of_space():
+    teacher, m = overlapping(5), 3  # rank 2 and 3 neurons fill R^5
+    start = Student.on_sphere(5, m, 0.5, seed=0, dtype=torch.float64)
+    run = online_sgd(teacher, start, method="reduced", eta=1e-3, steps=20, seed=0)
+    V = run.V[0]
+    torch.testing.assert_close(teacher.project(unit(V)), run.overlaps[-1, 0])
+    torch.testing.assert_close(population_loss(teacher, Student(V)), run.loss[-1, 0])
+
+
 def test_auto_takes_direct_or_blocked_and_gives_the_same():
     for m, method in ((2, "direct"), (64, "blocked")):
         teacher = Teacher.power_law(256, 2, 1.0, activation=Activation.hermite(4))
@@ -367,7 +384,7 @@ def test_samples_do_not_depend_on_how_many_are_asked_for_at_a_time():
         teacher = Teacher([1.0], d=d, activation=GENERAL, noise=1.0)
         whole = _samples.Gaussian(teacher, V.new_zeros(2, 1, d), 0, None).take(1000)
         parts = _samples.Gaussian(teacher, V.new_zeros(2, 1, d), 0, None)
-        parts = [parts.take(rows) for rows in (1, 7, 300, 92, 600)]
+        parts = [_samples.Block(*map(torch.clone, parts.take(n))) for n in (1, 7, 300, 92, 600)]
         assert torch.equal(torch.cat([part.X for part in parts], 1), whole.X)
         assert torch.equal(torch.cat([part.y for part in parts], 1), whole.y)
         later = _samples.Gaussian(teacher, V.new_zeros(1, 1, d), 0, None, first=1).take(1000)

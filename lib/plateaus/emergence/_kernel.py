@@ -210,8 +210,8 @@ def sequence(
     Λ `projections` (T·batch, m), overwritten; X Xᵀ `gram`; the labels y; `square` (m,), ‖v_i‖² in
     float64; eta (T,); VV*ᵀ `overlaps` (m, P), `targets` (T·batch, P) and `hits` (P,), kept up to
     date if `until` is finite. A single step leaves norms and hits to its caller. Writes `decay`
-    (m,) and `weights` (T·batch, m), of no use after a failure; returns how many steps are taken,
-    the last one included, and a status.
+    (m,) and `weights` (T·batch, m), 1 and 0 if a step fails; returns how many steps are taken, the
+    last one included, and a status.
     """
     S, m = projections.shape
     T = S // batch
@@ -238,6 +238,7 @@ def sequence(
                     total += n[i] * n[i] * value[i]
                 r -= total
             if not math.isfinite(r):
+                weights[:] = 0
                 return t + 1, FAILED
             r *= rate
             if spherical:
@@ -264,6 +265,7 @@ def sequence(
         for i in range(m):
             finite = finite and 0.0 < square[i] <= largest
         if not finite:
+            weights[:] = 0
             return t + 1, FAILED
         if spherical:
             for i in range(m):

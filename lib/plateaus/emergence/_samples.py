@@ -11,8 +11,9 @@ normals below the diagonal and χ with d − n − s degrees of freedom on it, s
 1933). So T are coordinates in a basis that nothing else knows of. For S = 1 it is one χ.
 """
 
+import functools
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from concurrent.futures import Executor
 from typing import NamedTuple, TypeVar
 
@@ -24,9 +25,11 @@ from plateaus.emergence import _kernel
 from plateaus.emergence.model import Teacher, _generator, _numpy_generator
 
 Item = TypeVar("Item")
+Map = Callable[..., Iterator[None]]
 
-# Numbers a chunk holds, about: the more, the fewer calls; the fewer, the less is drawn in vain.
-_CHUNK = 2**12
+# Rows of a chunk, and the numbers that it holds at least and at most: the greater a chunk, the
+# fewer calls; the smaller, the less is drawn in vain.
+_ROWS, _LEAST, _MOST = 128, 2**12, 2**18
 
 
 class Block(NamedTuple):
@@ -38,28 +41,38 @@ class Block(NamedTuple):
 
 
 class Normals:
-    """One replicate's normals: rows of a given width, in chunks of a size that the width fixes."""
+    """One replicate's normals: rows of a given width, in chunks of a size that the width fixes.
+
+    Chunks come from two streams in turn, so that two threads can draw.
+    """
 
     def __init__(self, seed: int, key: tuple[int, int], width: int, like: Tensor) -> None:
         """Start at the first row, in the dtype and on the device of `like`."""
-        self._generator = _generator(seed, *key, device=like.device)
-        self._rows = max(1, math.ceil(_CHUNK / width))
+        self._stream = functools.cache(
+            lambda turn: _generator(seed, *key, turn, device=like.device)
+        )
+        self._rows = math.ceil(min(max(_ROWS * width, _LEAST), _MOST) / width)
         self._left = like.new_empty(0, width)
+        self._turn = 0
 
-    def take(self, rows: int) -> Tensor:
-        """The next rows, (rows, width)."""
-        out = self._left.new_empty(rows, self._left.shape[1])
-        have = min(rows, len(self._left))
+    def fill(self, out: Tensor, map: Map = map) -> None:
+        """Write the next rows into `out` (rows, width)."""
+        have = min(len(out), len(self._left))
         out[:have], self._left = self._left[:have], self._left[have:]
-        while have < rows:
-            chunk = out[have : have + self._rows]
-            if len(chunk) < self._rows:
-                chunk = out.new_empty(self._rows, out.shape[1])
-            chunk.normal_(generator=self._generator)
-            kept = min(self._rows, rows - have)
-            out[have : have + kept], self._left = chunk[:kept], chunk[kept:].clone()
-            have += kept
-        return out
+        whole = (len(out) - have) // self._rows * self._rows
+        chunks = list(torch.split(out[have : have + whole], self._rows)) if whole else []
+        rest = out[have + whole :]
+        if len(rest):
+            chunks.append(out.new_empty(self._rows, out.shape[1]))
+
+        def draw(turn: int) -> None:
+            for chunk in chunks[turn ^ self._turn :: 2]:
+                chunk.normal_(generator=self._stream(turn))
+
+        list(map(draw, (0, 1) if len(chunks) > 1 else (self._turn,) * len(chunks)))
+        self._turn ^= len(chunks) % 2
+        if len(rest):
+            rest[:], self._left = chunks[-1][: len(rest)], chunks[-1][len(rest) :]
 
 
 class Gaussian:
@@ -74,11 +87,16 @@ class Gaussian:
         keys = range(first, first + len(V))
         self._labels = Labels(teacher, V, seed, first)
         self._streams = [Normals(seed, (1, r), teacher.d, V) for r in keys if samples is None]
+        # Two blocks take turns: a new one may be drawn while the one before it is in use.
+        self._room, self._other = V.new_empty(0), V.new_empty(0)
 
-    def take(self, rows: int, map: Callable[..., Iterator[Tensor]] = map) -> Block:
-        """The next rows of each replicate; `map` may be an executor's."""
+    def take(self, rows: int, map: Map = map) -> Block:
+        """The next rows of each replicate, good until the next but one; `map`: an executor's."""
         if self._samples is None:
-            X = _stack(list(map(lambda stream: stream.take(rows), self._streams)))
+            shape = (len(self._streams), rows, self._teacher.d)
+            X = self._other if self._other.shape == shape else self._other.new_empty(shape)
+            self._room, self._other = X, self._room
+            _fill(self._streams, X, map)
             if self._root is not None:
                 X = X * self._root if self._root.ndim == 1 else X @ self._root
         else:
@@ -101,24 +119,27 @@ class Span:
         self._square = [_numpy_generator(seed, 4, r) for r in keys]
         self._below = [_generator(seed, 5, r, device=V.device) for r in keys]
 
-    def take(self, rows: int, map: Callable[..., Iterator[Tensor]] = map) -> Block:
+    def take(self, rows: int, map: Map = map) -> Block:
         """X (R, rows, width + min(rows, d − width))."""
-        X = _stack(list(map(lambda stream: stream.take(rows), self._streams)))
+        X = self._like.new_empty(len(self._streams), rows, self._like.shape[-1])
+        _fill(self._streams, X, map)
         targets = self._teacher.project(X)
         y = self._labels.of(targets)
         if wide := min(rows, self._outside):
             freedom = self._outside - np.arange(wide)
             diagonal = np.sqrt([generator.chisquare(freedom) for generator in self._square])
-            T = _stack(
-                [X.new_empty(rows, wide).normal_(generator=below) for below in self._below]
-            ).tril(-1)
+            T = X.new_empty(len(X), rows, wide)
+            for out, below in zip(T, self._below, strict=True):
+                out.normal_(generator=below)
+            T = T.tril(-1)
             T.diagonal(dim1=-2, dim2=-1)[:] = torch.from_numpy(diagonal).to(X)
             X = torch.cat([X, T], dim=-1)
         return Block(X, targets, y)
 
     def singles(self, rows: int) -> tuple[Block, Tensor]:
         """The rows with T left out, and each sample's own distance from the span, (R, rows)."""
-        X = _stack([stream.take(rows) for stream in self._streams])
+        X = self._like.new_empty(len(self._streams), rows, self._like.shape[-1])
+        _fill(self._streams, X)
         targets = self._teacher.project(X)
         distance = X.new_zeros(X.shape[:2])
         if self._outside:
@@ -149,9 +170,19 @@ class Labels:
         else:
             y = self._activation(targets) @ self._a
         if self._streams:
-            noise = _stack([stream.take(y.shape[1]) for stream in self._streams])
+            noise = y.new_empty(*y.shape, 1)
+            for out, stream in zip(noise, self._streams, strict=True):
+                stream.fill(out)
             y += self._noise * noise[..., 0]
         return y
+
+
+def _fill(streams: list[Normals], X: Tensor, map: Map = map) -> None:
+    """The next rows of each replicate into X (R, rows, width)."""
+    if len(streams) == 1:
+        streams[0].fill(X[0], map)
+    else:
+        list(map(Normals.fill, streams, X))
 
 
 def ahead(blocks: Iterator[Item], executor: Executor) -> Iterator[Item]:
@@ -168,12 +199,8 @@ def _root(teacher: Teacher, like: Tensor) -> Tensor | None:
     if teacher.covariance is None:
         return None
     if teacher.covariance.ndim == 1:
-        root: Tensor = teacher.covariance.clamp(min=0).sqrt().to(like)
-        return root
-    eigenvalues, Q = torch.linalg.eigh(teacher.covariance)
-    return ((Q * eigenvalues.clamp(min=0).sqrt()) @ Q.T).to(like)
-
-
-def _stack(parts: Sequence[Tensor]) -> Tensor:
-    """torch.stack, without a copy of a single part."""
-    return torch.stack(list(parts)) if len(parts) > 1 else parts[0][None]
+        root: Tensor = teacher.covariance.clamp(min=0).sqrt()
+    else:
+        eigenvalues, Q = torch.linalg.eigh(teacher.covariance)
+        root = (Q * eigenvalues.clamp(min=0).sqrt()) @ Q.T
+    return root.to(like)

@@ -174,6 +174,14 @@ class Teacher:
             outside = V - V @ E.mT @ E
         return torch.cat([within, compress(outside)], dim=-1)
 
+    def out_of_span(self, V: Tensor) -> Tensor:
+        """V (…, m, d), in a basis that begins with `basis`, as coordinates of R^d."""
+        if self.directions is None:
+            return V
+        E = self.basis.to(V)
+        frame: Tensor = torch.linalg.qr(E.mT, mode="complete").Q.mT
+        return V @ torch.cat([E, frame[len(E) :]])
+
     @property
     def basis(self) -> Tensor:
         """(rank, d), an orthonormal basis of the span of the directions."""

@@ -72,7 +72,8 @@ class State:
     @property
     def norms(self) -> Tensor:
         """‖v_i‖, (m,)."""
-        return self.V.norm(dim=-1)
+        n: Tensor = torch.linalg.vector_norm(self.V, dim=-1)
+        return n
 
     @property
     def overlaps(self) -> Tensor:
@@ -102,8 +103,8 @@ class SGDRun:
         norms: (records, replicates, m), ‖v_i‖.
         loss: (records, replicates), the population loss in closed form.
         V: (replicates, m, d), the weights where each replicate stopped, nan where it failed. For
-            method "reduced" (replicates, m, width): in a basis that begins with `Teacher.basis`,
-            from which `online_sgd(…, method="reduced")` and `flow` can go on.
+            method "reduced" (replicates, m, width), in a basis that begins with `Teacher.basis`
+            if width < d; `online_sgd(…, method="reduced")` and `flow` can go on from it.
         hits: (replicates, P), the first step at which some neuron has |M_ip| ≥ `until`; inf where
             that did not happen within the budget (such a time is censored, not infinite), or
             where the replicate failed before (see `failed`); None if `until` was not given.
@@ -202,7 +203,7 @@ def online_sgd(
         block=_block(method, V, teacher, batch),
         stride=1 if method == "direct" else _BLOCK,
     )
-    d = teacher.d
+    d, ambient = teacher.d, teacher
     if method == "reduced":
         teacher, V = teacher.in_span(V.shape[1]), teacher.into_span(V)
     seen = _Seen.nothing(recipe, V, teacher)
@@ -232,6 +233,8 @@ def online_sgd(
             ]
             for run in runs:
                 run.result()
+    if method == "reduced" and V.shape[-1] == d:
+        V[:] = ambient.out_of_span(V)
     return seen.finish(method)
 
 
@@ -463,8 +466,8 @@ def _in_blocks(seen: _Seen, source: Gaussian | Span) -> None:
     """Blocks of several steps, all replicates side by side, on any device.
 
     With strides of one step there is no Gram matrix: it is the textbook loop with its products
-    over the batch. For `reduced` the samples bring coordinates outside of the span, by which V widens
-    until the block ends.
+    over the batch. For `reduced` the samples bring coordinates outside of the span, by which V
+    widens until the block ends.
     """
     recipe, V, B = seen.recipe, seen.V, seen.recipe.batch
     width, on_cpu = V.shape[-1], _compiled(V)
@@ -476,7 +479,7 @@ def _in_blocks(seen: _Seen, source: Gaussian | Span) -> None:
     ):
         # A thread is worth its while where a replicate's share is no trifle.
         large = recipe.block * B * V[0].numel() >= 2**16
-        over: Any = pool.map if on_cpu and len(V) > 1 and large else map
+        over: Any = pool.map if on_cpu and large else map
 
         def draw() -> tuple[Block, Tensor]:
             block = source.take(recipe.block * B, over)
@@ -486,21 +489,28 @@ def _in_blocks(seen: _Seen, source: Gaussian | Span) -> None:
         try:
             if on_cpu:
                 torch.set_num_threads(max(1, threads - 1))
-            done = 0
+            done, running = 0, seen.running
             for block, gram in ahead(endless, sampler) if on_cpu else endless:
                 first = done
-                wide = torch.nn.functional.pad(V, (0, block.X.shape[-1] - width))
+                wide = V
+                if block.X.shape[-1] > width:
+                    wide = torch.nn.functional.pad(V, (0, block.X.shape[-1] - width))
                 for count in recipe.spans(first, first + recipe.block):
-                    running = seen.running
                     if not bool(running.any()):
                         return
                     rows = slice((done - first) * B, (done - first + count) * B)
                     part = Block(block.X[:, rows], block.targets[:, rows], block.y[:, rows])
-                    wide, sound = _advance(seen, wide, part, gram[:, rows, rows], done, over)
+                    running = _advance(
+                        seen, running, wide, part, gram[:, rows, rows], done, count, over
+                    )
                     done += count
-                    V[:] = _narrow(wide, width)
-                    seen.note_hits(done, running & sound)
-                    seen.record(done, running & sound)
+                    if wide is not V:
+                        V[:] = _narrow(wide, width)
+                    seen.record(done, running)
+                    if recipe.until < math.inf:
+                        if count == 1:
+                            seen.note_hits(done, running)
+                        running = seen.running
                 if done == recipe.steps:
                     return
         finally:
@@ -508,33 +518,39 @@ def _in_blocks(seen: _Seen, source: Gaussian | Span) -> None:
 
 
 def _advance(
-    seen: _Seen, V: Tensor, part: Block, gram: Tensor, done: int, over: Any
-) -> tuple[Tensor, Tensor]:
-    """Take the steps of a part of a block: V after them, and which replicates took them all."""
-    recipe, running = seen.recipe, seen.running
-    count = part.X.shape[1] // recipe.batch
+    seen: _Seen,
+    running: Tensor,
+    V: Tensor,
+    part: Block,
+    gram: Tensor,
+    done: int,
+    count: int,
+    over: Any,
+) -> Tensor:
+    """Take `count` steps on V (R, m, w), in place; which replicates took them all, (R,)."""
+    recipe = seen.recipe
     projections = part.X @ V.mT
     square = torch.linalg.vector_norm(V, dim=-1, dtype=torch.float64) ** 2
     overlaps = seen.teacher.project(V[..., : seen.V.shape[-1]])
     sequence = _sequence_compiled if _compiled(V) else _sequence
     decay, weights, taken, status = sequence(
-        seen, projections, gram, part, square, overlaps, count, done, over
+        seen, running, projections, gram, part, square, overlaps, count, done, over
     )
-    new = torch.baddbmm(decay[..., None] * V, weights.mT, part.X)
-    failed = status == FAILED
+    V.mul_(decay[..., None]).baddbmm_(weights.mT, part.X)
+    failed = running & (status == FAILED)
     if count == 1:
-        length = new.norm(dim=-1)
-        failed = failed | (running & ~_sound(length).cpu())
+        length = V.norm(dim=-1)
+        failed |= running & ~_sound(length).cpu()
         if recipe.spherical:
-            new = new / length[..., None]
-    for r in failed.nonzero()[:, 0].tolist():
-        seen.failed[r] = float(done + int(taken[r]))
-    kept = (running & ~failed).to(V.device)
-    return torch.where(kept[:, None, None], new, V), ~failed & (taken == count)
+            V /= length[..., None]
+    if bool(failed.any()):
+        seen.failed[failed] = (done + taken[failed]).double()
+    return running & ~failed & (taken == count)
 
 
 def _sequence_compiled(
     seen: _Seen,
+    running: Tensor,
     projections: Tensor,
     gram: Tensor,
     part: Block,
@@ -547,7 +563,7 @@ def _sequence_compiled(
     """`_sequence` on the CPU, as many replicates at once as `over` maps."""
     recipe, R = seen.recipe, len(projections)
     decay, weights = projections.new_ones(projections.shape[::2]), torch.zeros_like(projections)
-    taken, status = torch.full((R,), count), torch.where(seen.running, RUNNING, HIT)
+    taken, status = torch.full((R,), count), torch.where(running, RUNNING, HIT)
     c = projections.new_tensor(seen.teacher.activation.coefficients).numpy()
     rates = seen.rates(done, count, slice(None))
     if recipe.until == math.inf:
@@ -570,6 +586,7 @@ def _sequence_compiled(
 
 def _sequence(
     seen: _Seen,
+    running: Tensor,
     projections: Tensor,
     gram: Tensor,
     part: Block,
@@ -587,6 +604,7 @@ def _sequence(
 
     Arguments:
         seen: the run.
+        running: (R,), the replicates to advance.
         projections: (R, count·B, m), Λ; overwritten.
         gram: (R, count·B, count·B), X Xᵀ; not read if `count` is 1.
         part: the samples' targets and labels.
@@ -606,7 +624,7 @@ def _sequence(
     decay, weights = projections.new_ones(R, m), torch.zeros_like(projections)
     taken = torch.full((R,), count, device=projections.device)
     status = torch.full_like(taken, RUNNING)
-    running = seen.running.to(projections.device)
+    running = running.to(projections.device)
     hits = seen.hits.to(projections.device)
     rates = _tensor(seen.rates(done, count, slice(None)), projections) / B  # (R, count)
     for t in range(count):
@@ -752,7 +770,7 @@ def _method(
                 "samples are given, but method 'reduced' draws coordinates, not x; valid methods "
                 "for given samples are 'direct' and 'blocked'."
             )
-        rank = len(teacher.basis)
+        rank = teacher.rank
         if rank + m > teacher.d:
             raise ValueError(
                 f"rank + m = {rank} + {m} exceeds d = {teacher.d}; valid for method 'reduced' "
