@@ -10,6 +10,7 @@ from scipy.stats import ks_2samp
 
 from plateaus.emergence import (
     Activation,
+    Diverged,
     Student,
     Teacher,
     _samples,
@@ -288,6 +289,37 @@ def test_reduced_goes_on_from_its_own_result_and_costs_nothing_in_d():
     torch.testing.assert_close(second.loss[0], first.loss[-1])
     torch.testing.assert_close(second.overlaps[0], first.overlaps[-1])
     torch.testing.assert_close(second.V @ second.V.mT, first.V @ first.V.mT)
+
+
+@pytest.mark.parametrize("method", ["direct", "blocked", "reduced"])
+@pytest.mark.parametrize("batch", [1, 4])
+def test_a_rate_of_the_state_is_asked_of_those_that_run(method, batch):
+    teacher = Teacher.power_law(16, 2, 1.0, activation=Activation.hermite(4))
+    V = Student.on_sphere(16, 3, 0.4, seed=0, replicates=3, dtype=torch.float64).V.clone()
+    V[1] *= 60  # blows up at once
+    asked = []
+
+    def eta(step, state):
+        asked.append(step)
+        assert state.teacher.d == 16
+        assert bool(state.norms.isfinite().all())
+        return 1e-3
+
+    settings = {"steps": 20, "method": method, "batch": batch, "seed": 0}
+    run = online_sgd(teacher, Student(V), eta=eta, **settings)
+    assert run.failed.isfinite().tolist() == [False, True, False]
+    assert asked.count(19) == 2
+
+
+def test_a_start_in_the_span_has_the_right_law_where_it_fills_space():
+    # A single skill off the axes, and one neuron fewer than dimensions.
+    direction = torch.tensor([[0.0, 0.0, 1.0]])
+    teacher = Teacher([1.0], d=3, activation=Activation.hermite(4), directions=direction)
+    start = Student.on_sphere(3, 2, 1.0, seed=0, axes=1, replicates=4000, dtype=torch.float64)
+    run = online_sgd(teacher, start, eta=0.1, steps=0, method="reduced", seed=0)
+    assert (run.overlaps[0, :, :, 0] ** 2).mean(0).tolist() == pytest.approx(
+        [1 / 3, 1 / 3], abs=0.02
+    )
 
 
 def test_reduced_gives_back_x_coordinates_where_the_span_is_all_of_space():
@@ -582,8 +614,13 @@ def test_reduced_notes_first_passages(monkeypatch, compiled):
 def test_when_all_overflow_the_first_step_is_named():
     V, X = unit(gaussian(2, 1, 4)), gaussian(6, 2, 4, seed=1)
     X[2, 1] = X[4, 0] = 1e200
-    with pytest.raises(FloatingPointError, match=r"all 2 replicates .* step 3, with eta = 0.01"):
-        online_sgd(single(4, 4), Student(V), eta=0.01, steps=6, samples=X, seed=0)
+    with pytest.raises(Diverged, match=r"all 2 replicates .* step 3, with eta = 0.01") as caught:
+        online_sgd(
+            single(4, 4), Student(V), eta=0.01, steps=6, samples=X, record_at=range(7), seed=0
+        )
+    run = caught.value.run  # nothing that was seen is lost
+    assert run.failed.tolist() == [5.0, 3.0]
+    assert run.loss.isfinite().sum(dim=0).tolist() == [5, 3]
     with pytest.raises(FloatingPointError, match="eta = 100"):
         online_sgd(single(4, 4), Student(V), eta=100.0, steps=1000, seed=0)
 
@@ -612,6 +649,13 @@ def test_when_all_overflow_the_first_step_is_named():
         ({"samples": torch.zeros(10, 1, 8, device="meta")}, "on meta; valid is the student's"),
         ({"student": Student(torch.ones(1, 9))}, "the student has d = 9, the teacher d = 8"),
         ({"student": Student(torch.ones(3, 1, 8)), "replicates": 2}, "V has 3 starts"),
+        ({"student": Student(torch.ones(1, 9)), "method": "reduced"}, "valid are 2, 8"),
+        ({"student": Student(torch.ones(1, 5)), "method": "reduced"}, "valid are 2, 8"),
+        ({"record_at": [0.5]}, r"record_at is \[0.5\]; valid are increasing"),
+        ({"record_at": 5}, "record_at is 5; valid are increasing"),
+        ({"eta": None}, "eta is None; valid are finite positive"),
+        ({"replicates": True}, "replicates is True; valid are integers"),
+        ({"samples": torch.full((10, 1, 8), math.nan)}, "samples have a value that is not finite"),
         ({"batch": 0}, "batch is 0; valid are integers from 1"),
         ({"batch": 2.0}, "batch is 2.0; valid are integers from 1"),
         ({"samples": torch.zeros(10, 1, 8), "batch": 2}, r"valid is \(20, 1, 8\)"),

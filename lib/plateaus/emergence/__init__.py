@@ -14,10 +14,11 @@ from plateaus.emergence.scaling import (
     frontier,
     tail,
 )
-from plateaus.emergence.sgd import SGDRun, online_sgd
+from plateaus.emergence.sgd import Diverged, SGDRun, online_sgd
 
 __all__ = [
     "Activation",
+    "Diverged",
     "Exponents",
     "Frontier",
     "Greedy",

@@ -59,14 +59,22 @@ def sigma(z: Array, c: Array, value: Array, slope: Array, previous: Array, h: Ar
 @_compiled
 def labels(projections: Array, a: Array, c: Array, y: Array) -> None:
     """y_s ← Σ_p a_p σ(⟨v*_p, x_s⟩) from the projections (S, P), in their dtype."""
-    value, slope = np.empty_like(a), np.empty_like(a)
-    previous, h = np.empty_like(a), np.empty_like(a)
-    for s in range(y.size):
-        sigma(projections[s], c, value, slope, previous, h)
-        total = a[0] * value[0]
-        for p in range(1, a.size):
-            total += a[p] * value[p]
-        y[s] = total
+    S, P = projections.shape
+    rows = max(1, 1024 // P)  # at a time, so that few skills fill the registers too
+    room = np.empty((5, rows * P), a.dtype)
+    for first in range(0, S, rows):
+        count = min(rows, S - first)
+        z, value = room[0, : count * P], room[1, : count * P]
+        for s in range(count):
+            for p in range(P):
+                z[s * P + p] = projections[first + s, p]
+        rest = room[2:, : count * P]
+        sigma(z, c, value, rest[0], rest[1], rest[2])
+        for s in range(count):
+            total = a[0] * value[s * P]
+            for p in range(1, P):
+                total += a[p] * value[s * P + p]
+            y[first + s] = total
 
 
 @_compiled
@@ -380,12 +388,12 @@ def reduced(
 
     V = [R | L] in a basis that begins with E*, an orthonormal basis of the teacher's directions,
     and goes on with one of what else the neurons span. A sample's coordinates there are λ* and w,
-    normals both, and its distance from that span is c, so
+    normals both, and its distance from that span is χ, so
 
-        λ = R λ* + L w,    R ← A∘R + b λ*ᵀ,    L ← [A∘L + b wᵀ | c b]  (m × (m+1)).
+        λ = R λ* + L w,    R ← A∘R + b λ*ᵀ,    L ← [A∘L + b wᵀ | χ b]  (m × (m+1)).
 
     A rotation of the last m+1 axes makes L m × m and lower triangular again: two sweeps of plane
-    rotations, the first turning (w, c) into a multiple of the first axis. It is allowed because
+    rotations, the first turning (w, χ) into a multiple of the first axis. It is allowed because
     the next sample is isotropic around the new span.
 
     Arguments:
@@ -393,7 +401,7 @@ def reduced(
         U: (m + 1, m, LANES), upper triangular, last row 0.
         square: (m, LANES), ‖v_i‖²; kept up to date.
         normals: (S, rank + m, LANES), λ* and w.
-        chi: (S, LANES), c, distributed as χ with d − rank − m degrees of freedom.
+        chi: (S, LANES), χ, of the chi distribution with d − rank − m degrees of freedom.
         y: (S, LANES), the labels.
         targets: (P, rank), the directions in the basis E*, read if `until` is finite.
         eta: (S, LANES), the step sizes.
@@ -480,7 +488,7 @@ def reduced(
             for j in range(i + 1):
                 for lane in range(LANES):
                     U[j, i, lane] *= A[i, lane]
-        # q = (w, c); U + q bᵀ is triangular after two sweeps.
+        # q = (w, χ); U + q bᵀ is triangular after two sweeps.
         for j in range(m):
             for lane in range(LANES):
                 q[j, lane] = w[j, lane]

@@ -28,11 +28,13 @@ so that one curve τ(ℓ) serves all pairs. Given it, the norm is a Bernoulli eq
 
     a_p/s = e^{−4Φ} {a_p/s(0) + 4C ∫ e^{4Φ} dτ},    Φ = 0 at the start.
 
-Source: selection, decoupled pairs and deflation are those of the slides and notes on Ren, Nichani,
-Wu and Lee (2025). The slides print the exponent k/2 in the selection; the notes have k − 2, as the
-equation above does, and the two agree at k = 4 only. The slides' SGD has no ½ in its loss, so that
-all its times are half of these. The notes' d(M²)/dt ≈ 8a M⁴ is 2K a M^K at K = 4 without 1 − M².
-The notes name row, column and threshold gaps; how they are defined here is ours, as is general σ.
+Source: the score, decoupled pairs and deflation are those of the slides and notes on Ren, Nichani,
+Wu and Lee (2025); the notes also order the directions. Striking rows and columns is our reading.
+The slides have the score for one neuron, under the correlation loss, and with exponent k/2; the
+notes have k − 2, as the equation above does, and the two agree at k = 4 only. The slides' SGD has
+no ½ in its loss, so that all its times are half of these. The notes' d(M²)/dt ≈ 8a M⁴ is 2K a M^K at
+K = 4 without 1 − M². The notes name row, column and threshold gaps; how they are defined here is
+ours, as is general σ.
 """
 
 import math
@@ -238,8 +240,8 @@ def critical_eta(teacher: Teacher, student: Student) -> Tensor:
         6.  E[r²σ′(z)²] = (E f*² + noise²) E σ′²,   E σ′² = Σ_k k c_k²,
             E f*² = Σ_{k≥1} c_k² Σ_p a_p² + (c_0 Σ_p a_p)²
         7.  drift wins iff  η < η_c = 2 a_p g(M) / ((d − 1)(E f*² + noise²) E σ′²),
+            η_c = 2 a_p |M|^{K−2}/(d − 1) for h_K, Σ a_p² = 1 and no noise: about a_p d^{−K/2}.
 
-    which is 2 a_p |M|^{K−2}/(d − 1) for h_K, Σ a_p² = 1 and no noise, and so about a_p d^{−K/2}.
     Steps 4 and 6 drop O(M²) of the noise term, with a large constant, and O(1/d) of it, which for
     h_K is (2K + 8K a_p²)/d. A mini-batch of B ≪ d multiplies η_c by B. SGD's noise is
     heavy-tailed, so that safe learning rates are far below η_c.
@@ -255,7 +257,8 @@ def critical_eta(teacher: Teacher, student: Student) -> Tensor:
     Raises:
         ValueError: as `greedy`, whose warnings hold here too.
 
-    Source: ours; the slides and the notes state the order a_p d^{−K/2} up to factors poly(P).
+    Source: ours. The slides and the notes give rates of order a_p d^{−K/2} that suffice, the slides
+    up to factors poly(P).
     """
     pairs = greedy(teacher, student)
     a, c2 = teacher.a.to(pairs.M), _squares(teacher.activation)

@@ -160,10 +160,18 @@ class Teacher:
         """V (…, m, w) in the coordinates of `in_span(m)`: (…, m, width), with the same products.
 
         The last m columns hold a lower triangular factor of what lies outside of the teacher's
-        span. V has d columns, or fewer: then they are coordinates in a basis of R^d that begins
-        with `basis`, such as an earlier result.
+        span. V has d columns, or as many as an earlier result or `Student.on_sphere` with axes =
+        P: then they are coordinates in a basis of R^d that begins with `basis`.
+
+        Raises:
+            ValueError: V has another width, or the data is not isotropic.
         """
         span = self.in_span(V.shape[-2])
+        if V.shape[-1] not in (widths := {span.d, self.P + V.shape[-2], self.d}):
+            raise ValueError(
+                f"V has {V.shape[-1]} columns; valid are {', '.join(map(str, sorted(widths)))}, "
+                f"the last being d."
+            )
         rank = span.d - V.shape[-2]
         if V.shape[-1] < self.d or self.directions is None:
             V = torch.nn.functional.pad(V, (0, max(0, span.d - V.shape[-1])))
@@ -313,11 +321,11 @@ class Student:
         if torch.device(device).type == "cuda" and not torch.cuda.is_available():
             raise ValueError(f"device is {device}, but PyTorch sees no GPU; valid here is cpu.")
         generator = _generator(seed, 0)
-        if axes is None:
+        if axes is not None and (axes < 0 or axes + m > d):
+            raise ValueError(f"axes + m = {axes} + {m}; valid are sums up to d = {d}.")
+        if axes is None or axes + m == d:  # d columns are always the coordinates of x
             V = torch.randn(shape, generator=generator, dtype=dtype)
         else:
-            if axes < 0 or axes + m > d:
-                raise ValueError(f"axes + m = {axes} + {m}; valid are sums up to d = {d}.")
             V = torch.randn((*shape[:-1], axes + m), generator=generator, dtype=dtype)
             V[..., axes:] = V[..., axes:].tril(-1)
             V[..., axes:].diagonal(dim1=-2, dim2=-1)[:] = torch.from_numpy(

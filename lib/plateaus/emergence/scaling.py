@@ -71,10 +71,11 @@ def exponents(beta: float) -> Exponents:
     """The exponents of every regime.
 
     What the sources say: the slides have T_p, width and loss against time of both regimes, and that
-    only the tuned one matches the minimax rate (Johnstone 2017) and is not anytime. The notes have
-    the compute exponent −1/3 at β = 0.8, which is the fixed one. They also give the fixed rate
-    (1−2β)/β as the one that matches minimax: that confuses the two regimes, and here
-    `exponents(beta).tuned.loss` equals `.minimax`. The tuned compute exponent is ours.
+    the fixed one does not match the minimax rate (Johnstone 2017), while the tuned one "matches
+    known rates" and is not anytime. The notes have the compute exponent −1/3 at β = 0.8, which is
+    the fixed one. They contradict themselves on minimax: in a table it is the fixed rate (1−2β)/β,
+    in the text the scheme of the tuned one. It is the tuned one: `exponents(beta).tuned.loss`
+    equals `.minimax`. The tuned compute exponent is ours.
 
     Arguments:
         beta: β > 1/2.

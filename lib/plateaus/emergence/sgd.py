@@ -8,8 +8,10 @@ With y = f*(x) + noise·ξ, r = y − f(x) ("mse") or y ("correlation"), z_i = �
 and with B samples a step the mean of their B increments. Either way a step is
 
     V ← A∘V + Σ_s b_s x_sᵀ,
+    homogeneous   A_i = 1 + (η/B) Σ_s r_s (2σ(z_si) − z_si σ′(z_si)),  b_si = (η/B) r_s n_i σ′(z_si)
+    spherical     A_i = 1 − Σ_s z_si b_si,                             b_si = (η/B) r_s σ′(z_si)
 
-with A and b_s known from λ_s = V x_s and the norms. From there the three methods part:
+known from λ_s = V x_s and the norms. From there the three methods part:
 
     direct    λ_s = V x_s, and V is stepped: the textbook loop.
     blocked   Over a block of samples X, Λ = X V₀ᵀ and K = X Xᵀ are two matrix products. The steps
@@ -17,20 +19,22 @@ with A and b_s known from λ_s = V x_s and the norms. From there the three metho
               once, by one product. The same trajectory on the same samples, up to rounding.
     reduced   x enters only by its products with neurons and directions and by its length. So V is
               kept in a basis of what teacher and neurons span, rank + m coordinates wide, and a
-              sample is its coordinates there, which are normal, and its distance c from that
-              span, c² ~ χ² with d − rank − m degrees of freedom:
+              sample is its coordinates there, which are normal, and its distance χ from that
+              span, χ² of the chi-squared law with d − rank − m degrees of freedom:
 
-                  λ = R λ* + L w,   R ← A∘R + b λ*ᵀ,   L ← [A∘L + b wᵀ | c b], made m × m again.
+                  λ = R λ* + L w,   R ← A∘R + b λ*ᵀ,   L ← [A∘L + b wᵀ | χ b], made m × m again.
 
               Other samples, the same law at every finite d and η, at a cost free of d.
 
-Replicate r reads its samples from a stream of its own, in chunks whose size depends on d alone.
-So its samples do not depend on how many replicates, steps, records or threads there are.
+Replicate r reads its samples from streams of its own, for `direct` and `blocked` in chunks whose
+size depends on d alone. So its samples do not depend on how many replicates, steps, records or
+threads there are, nor for these two on method or batch.
 """
 
 import bisect
 import inspect
 import math
+import operator
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -58,16 +62,16 @@ class State:
     """What a learning rate may depend on: one replicate, some steps into a run.
 
     Attributes:
-        teacher: f*; for method "reduced" in the coordinates of `Teacher.in_span`.
-        V: (m, d), the weights, or their coordinates; not to be changed.
-        loss_name: the loss, as `online_sgd` was given it.
-        learner: the learner.
+        teacher: f*.
+        V: (m, d), the weights, or for method "reduced" their coordinates (m, width); not to be
+            changed.
     """
 
     teacher: Teacher = field(repr=False)
     V: Tensor = field(repr=False)
-    loss_name: Loss
-    learner: Learner
+    _within: Teacher = field(repr=False)  # the teacher in V's coordinates
+    _loss: Loss = field(repr=False)
+    _learner: Learner = field(repr=False)
 
     @property
     def norms(self) -> Tensor:
@@ -78,18 +82,25 @@ class State:
     @property
     def overlaps(self) -> Tensor:
         """M_ip = v̄_i·v*_p, (m, P)."""
-        return self.teacher.project(self.V) / self.norms[..., None]
+        return self._within.project(self.V) / self.norms[..., None]
 
     @property
     def loss(self) -> float:
         """The population loss in closed form."""
         student = Student(self.V)
-        return float(
-            population_loss(self.teacher, student, loss=self.loss_name, learner=self.learner)
-        )
+        return float(population_loss(self._within, student, loss=self._loss, learner=self._learner))
 
 
 Rate = float | Callable[[int], float] | Callable[[int, State], float]
+
+
+class Diverged(FloatingPointError):
+    """Every replicate of a run came to a number that is not finite; `run` is what was seen."""
+
+    def __init__(self, message: str, run: "SGDRun") -> None:
+        """Keep the record."""
+        super().__init__(message)
+        self.run = run
 
 
 @dataclass(frozen=True, eq=False)
@@ -140,8 +151,8 @@ def online_sgd(
     """Train by online SGD, in the student's dtype and on its device.
 
     On the CPU the inner loops are compiled, on other devices the same steps run in PyTorch. Same
-    seed, same machine: same bits, whatever the number of threads. Across machines and devices,
-    results agree up to rounding on given `samples`.
+    seed, same machine, same number of threads: same bits. Across machines and devices, results
+    agree up to rounding on given `samples`.
 
     Which method is exact for what, compared with the algorithm as written:
 
@@ -154,8 +165,11 @@ def online_sgd(
     | overlapping directions | yes | yes | yes; rank ≤ P is theirs |
     | covariance Σ ≠ I | yes | yes | refused: overlaps are not closed |
     | given `samples` | yes | yes | refused: it draws coordinates, not x |
-    | operations a step, batch 1 | m d | m d, as matrix products | m (m + P) |
-    | memory a replicate | V, a block of samples | the same, and its products | m (m + P) |
+    | operations a step, batch 1 | m d | (m + 128) d, as matrix products | m (m + P) |
+    | memory a replicate | V, 2 blocks of samples | the same, their products | m (m + P) + B² |
+
+    A block has 128 samples, or B if that is more. Method `reduced` advances 16 replicates side by
+    side on the CPU, and takes the room of 16 for a single one.
 
     Arguments:
         teacher: f*, the law of x and the label noise.
@@ -164,7 +178,7 @@ def online_sgd(
             `Student.on_sphere(…, axes=P)`.
         eta: the step size η: a positive number; a function of the number of steps taken so far;
             or a function of that and the replicate's `State`. The last is called at every step
-            of every replicate, which is slow.
+            of every replicate, which is slow. Both may be called in any order, from any thread.
         steps: the budget, in steps.
         batch: samples a step, B; the step follows the mean of their gradients.
         method: "direct", "blocked" or "reduced"; "auto" takes the faster of the first two.
@@ -181,13 +195,13 @@ def online_sgd(
 
     Raises:
         ValueError: an argument is not valid; the sentence says which, and what would be.
-        FloatingPointError: every replicate came to a number that is not finite.
+        Diverged: every replicate came to a number that is not finite; the record is its `run`.
 
-    Source: the spherical step is that of the slides (Nichani, 2025), chapter *One direction*; the
-    homogeneous one is the gradient for the student of Ren, Nichani, Wu and Lee (2025). The
-    blocked and the reduced method are ours.
+    Source: the spherical step is projected online SGD as in Ben Arous, Gheissari and Jagannath
+    (2021), whose setting the slides take up; the homogeneous one is the gradient for the student
+    of Ren, Nichani, Wu and Lee (2025). The blocked and the reduced method are ours.
     """
-    _check_recipe(eta, steps, batch, method, loss, learner, record_at, until)
+    marks = _check_recipe(eta, steps, batch, method, loss, learner, record_at, until)
     V = _starts(student, replicates, spherical=learner == "spherical")
     method = _method(method, teacher, V, batch, samples)
     _check_samples(samples, V, steps * batch)
@@ -196,17 +210,17 @@ def online_sgd(
         eta=eta,
         steps=steps,
         batch=batch,
-        marks=tuple(record_at) if record_at is not None else (0, steps)[: 1 + (steps > 0)],
+        marks=marks,
         loss=loss,
         learner=learner,
         until=math.inf if until is None else until,
-        block=_block(method, V, teacher, batch),
-        stride=1 if method == "direct" else _BLOCK,
+        block=(block := _block(method, V, teacher, batch)),
+        stride=1 if method == "direct" or (callable(eta) and _arguments(eta) == 2) else block,
     )
     d, ambient = teacher.d, teacher
     if method == "reduced":
         teacher, V = teacher.in_span(V.shape[1]), teacher.into_span(V)
-    seen = _Seen.nothing(recipe, V, teacher)
+    seen = _Seen.nothing(recipe, V, teacher, ambient)
     seen.start()
 
     def source(first: int, last: int) -> Gaussian | Span:
@@ -222,7 +236,9 @@ def online_sgd(
     else:
         # A group touches nothing that another one reads: results do not depend on the threads.
         threads = torch.get_num_threads()
-        group = LANES if method == "reduced" else max(1, min(LANES, len(V) // threads))
+        group = max(1, min(LANES, len(V) // threads, 2**12 // d))
+        if method == "reduced":
+            group = LANES
         loop = _reduced_compiled if method == "reduced" else _direct_compiled
         firsts = range(0, len(V), group)
         with ThreadPoolExecutor(threads) as pool, ThreadPoolExecutor(1) as sampler:
@@ -283,7 +299,8 @@ class _Seen:
     """The state of a run, V (R, m, w), changed in place, and its records, as in `SGDRun`."""
 
     recipe: _Recipe
-    teacher: Teacher
+    teacher: Teacher  # in V's coordinates
+    ambient: Teacher
     V: Tensor
     overlaps: Tensor
     norms: Tensor
@@ -292,12 +309,13 @@ class _Seen:
     failed: Tensor
 
     @classmethod
-    def nothing(cls, recipe: _Recipe, V: Tensor, teacher: Teacher) -> "_Seen":
+    def nothing(cls, recipe: _Recipe, V: Tensor, teacher: Teacher, ambient: Teacher) -> "_Seen":
         (R, m, _), records = V.shape, len(recipe.marks)
         never = torch.full((R, teacher.P), math.inf, dtype=torch.float64)
         return cls(
             recipe=recipe,
             teacher=teacher,
+            ambient=ambient,
             V=V,
             overlaps=V.new_full((records, R, m, teacher.P), math.nan),
             norms=V.new_full((records, R, m), math.nan),
@@ -343,15 +361,21 @@ class _Seen:
         ):
             kept[mark, which] = now.to(kept)
 
+    def state(self, r: int) -> State:
+        """What a learning rate sees of replicate r."""
+        recipe = self.recipe
+        return State(self.ambient, self.V[r], self.teacher, recipe.loss, recipe.learner)
+
     def rates(self, done: int, count: int, which: slice) -> NDArray[np.float64]:
         """η of the next steps of some replicates, (R, count)."""
         eta, replicates = self.recipe.eta, range(len(self.V))[which]
         if not callable(eta):
             return np.full((len(replicates), count), eta)
         if self.recipe.by_state:
-            loss, learner = self.recipe.loss, self.recipe.learner
-            states = [State(self.teacher, self.V[r], loss, learner) for r in replicates]
-            values = np.array([[eta(done, state)] for state in states], np.float64)  # type: ignore[call-arg]
+            values = np.zeros((len(replicates), count))
+            for at, r in enumerate(replicates):
+                if self.running[r]:
+                    values[at] = eta(done, self.state(r))  # type: ignore[call-arg]
         else:
             steps = [eta(t) for t in range(done, done + count)]  # type: ignore[call-arg]
             values = np.tile(np.array(steps, np.float64), (len(replicates), 1))
@@ -379,20 +403,10 @@ class _Seen:
         all_taken = before & ~failed & (taken[: len(before)] == count)
         self.record(done + count, which.start + torch.from_numpy(all_taken).nonzero()[:, 0])
 
-    def fail(self, step: int, which: Tensor) -> None:
-        """Stop the replicates `which` (R,): this step gave a number that is not finite."""
-        self.failed[which] = float(step)
-
     def finish(self, method: str) -> SGDRun:
         """The record of the run."""
-        if bool(self.failed.isfinite().all()):
-            raise FloatingPointError(
-                f"all {len(self.V)} replicates came to a number that is not finite, the first at "
-                f"step {int(self.failed.min())}, with eta = {self.recipe.eta}; a smaller eta "
-                "keeps them finite."
-            )
         self.V[self.failed.isfinite().to(self.V.device)] = math.nan
-        return SGDRun(
+        run = SGDRun(
             method=method,
             steps=torch.tensor(self.recipe.marks),
             overlaps=self.overlaps,
@@ -402,6 +416,14 @@ class _Seen:
             hits=None if self.recipe.until == math.inf else self.hits,
             failed=self.failed,
         )
+        if bool(self.failed.isfinite().all()):
+            raise Diverged(
+                f"all {len(self.V)} replicates came to a number that is not finite, the first at "
+                f"step {int(self.failed.min())}, with eta = {self.recipe.eta}; a smaller eta may "
+                "keep them finite, and the error's `run` has what was recorded.",
+                run,
+            )
+        return run
 
 
 Source = Callable[[int, int], Gaussian | Span]
@@ -431,7 +453,7 @@ def _direct(seen: _Seen, source: Gaussian | Span) -> None:
         if recipe.spherical:
             new = new / new.norm(dim=-1, keepdim=True)
         V[:] = torch.where((running.to(V.device) & sound)[:, None, None], new, V)
-        seen.fail(done, running & ~sound.cpu())
+        seen.failed[running & ~sound.cpu()] = float(done)
         seen.note_hits(done, running & sound.cpu())
         seen.record(done, running & sound.cpu())
 
@@ -447,7 +469,7 @@ def _direct_compiled(seen: _Seen, which: slice, source: Source, spare: Executor 
     rows = V[0, :0].numpy() if directions is None else directions.to(V).numpy()
     done = 0
     # As many samples at a time as a core's cache holds.
-    counts = recipe.spans(0, recipe.steps, max(1, 2**16 // (d * len(V))))
+    counts = recipe.spans(0, recipe.steps, math.ceil(2**18 / (d * len(V))))
     blocks = (samples.take(count) for count in counts)
     for block in ahead(blocks, spare) if spare is not None else blocks:
         before = status == RUNNING
@@ -594,7 +616,7 @@ def _sequence(
     overlaps: Tensor,
     count: int,
     done: int,
-    over: Any,
+    _: Any = None,
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     """Take `count` steps on what they need of V: the projections Λ = X Vᵀ of their samples.
 
@@ -612,7 +634,6 @@ def _sequence(
         overlaps: (R, m, P), VV*ᵀ.
         count: steps to take.
         done: steps taken before.
-        over: of use to the compiled form alone.
 
     Returns:
         decay (R, m) and weights (R, count·B, m), and on the CPU, for each replicate, how many
@@ -792,15 +813,16 @@ def _check_recipe(
     learner: str,
     record_at: Sequence[int] | None,
     until: float | None,
-) -> None:
+) -> tuple[int, ...]:
+    """The steps to record, if all is valid."""
     if callable(eta):
         if _arguments(eta) not in (1, 2):
             raise ValueError(
                 f"eta takes {_arguments(eta)} arguments; valid are functions of the step, or of "
                 "step and state."
             )
-    elif not (math.isfinite(eta) and eta > 0):
-        raise ValueError(f"eta is {eta}; valid are finite positive numbers, and functions.")
+    elif not isinstance(eta, (int, float)) or not 0 < eta < math.inf:
+        raise ValueError(f"eta is {eta!r}; valid are finite positive numbers, and functions.")
     if not isinstance(steps, int) or steps < 0:
         raise ValueError(f"steps is {steps!r}; valid are integers from 0.")
     if not isinstance(batch, int) or batch < 1:
@@ -812,20 +834,25 @@ def _check_recipe(
     ):
         if given not in valid:
             raise ValueError(f"{name} is {given!r}; valid: {', '.join(valid)}.")
-    if record_at is not None:
-        marks = list(record_at)
-        if marks != sorted(set(marks)) or (marks and not 0 <= marks[0] <= marks[-1] <= steps):
-            raise ValueError(
-                f"record_at is {marks}; valid are increasing numbers of steps from 0 to {steps}."
-            )
     if until is not None and not 0 < until <= 1:
         raise ValueError(f"until is {until}; valid are overlaps above 0, up to 1.")
+    if record_at is None:
+        return (0, steps)[: 1 + (steps > 0)]
+    try:
+        marks = [operator.index(step) for step in record_at]
+    except TypeError:
+        marks = [-1]
+    if marks != sorted(set(marks)) or (marks and not 0 <= marks[0] <= marks[-1] <= steps):
+        raise ValueError(
+            f"record_at is {record_at}; valid are increasing numbers of steps from 0 to {steps}."
+        )
+    return tuple(marks)
 
 
 def _starts(student: Student, replicates: int, *, spherical: bool) -> Tensor:
     """A copy of the starts, (R, m, w)."""
-    V = student.V
-    if not isinstance(replicates, int) or replicates < 1:
+    V = student.V.detach()
+    if not isinstance(replicates, int) or isinstance(replicates, bool) or replicates < 1:
         raise ValueError(f"replicates is {replicates!r}; valid are integers from 1.")
     if V.ndim == 3 and replicates not in (1, len(V)):
         raise ValueError(
@@ -854,3 +881,5 @@ def _check_samples(samples: Tensor | None, V: Tensor, rows: int) -> None:
             f"samples are {samples.dtype} on {samples.device}; valid is the student's "
             f"{V.dtype} on {V.device}."
         )
+    if not bool(samples.isfinite().all()):
+        raise ValueError("samples have a value that is not finite; valid are finite numbers.")
