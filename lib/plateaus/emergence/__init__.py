@@ -2,6 +2,7 @@
 
 from plateaus.emergence.activation import Activation
 from plateaus.emergence.fit import PowerLaw, fit_power_law
+from plateaus.emergence.flow import FlowRun, flow
 from plateaus.emergence.greedy import Greedy, critical_eta, greedy
 from plateaus.emergence.hermite import expand, hermite, information_exponent
 from plateaus.emergence.model import Student, Teacher
@@ -20,6 +21,7 @@ __all__ = [
     "Activation",
     "Diverged",
     "Exponents",
+    "FlowRun",
     "Frontier",
     "Greedy",
     "PowerLaw",
@@ -31,6 +33,7 @@ __all__ = [
     "expand",
     "exponents",
     "fit_power_law",
+    "flow",
     "frontier",
     "greedy",
     "hermite",

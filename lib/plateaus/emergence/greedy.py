@@ -32,9 +32,9 @@ Source: the score, decoupled pairs and deflation are those of the slides and not
 Wu and Lee (2025); the notes also order the directions. Striking rows and columns is our reading.
 The slides have the score for one neuron, under the correlation loss, and with exponent k/2; the
 notes have k − 2, as the equation above does, and the two agree at k = 4 only. The slides' SGD has
-no ½ in its loss, so that all its times are half of these. The notes' d(M²)/dt ≈ 8a M⁴ is 2K a M^K at
-K = 4 without 1 − M². The notes name row, column and threshold gaps; how they are defined here is
-ours, as is general σ.
+no ½ in its loss, so that all its times are half of these. The notes' d(M²)/dt ≈ 8a M⁴ is the one
+above at K = 4, without 1 − M². The notes name row, column and threshold gaps; how they are defined
+here is ours, as is general σ.
 """
 
 import math
