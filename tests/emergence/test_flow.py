@@ -114,7 +114,7 @@ def test_the_students_of_a_direction_share_its_strength_in_the_end():
     run = flow(teacher, start, [2000.0])
     aligned = run.overlaps[-1].abs() > 0.99
     mass = (aligned * run.norms[-1][:, None] ** 2).sum(dim=0)
-    torch.testing.assert_close(mass, teacher.a, rtol=5e-4, atol=0)
+    torch.testing.assert_close(mass, teacher.a, rtol=1e-3, atol=0)
     assert run.loss[-1] < 1e-8
 
 
