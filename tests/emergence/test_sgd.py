@@ -150,11 +150,12 @@ def in_coordinates(V, X, rank):
     return torch.cat([X[:, :rank], w], dim=-1), square.clamp(min=0).sqrt()
 
 
+@pytest.mark.parametrize("R", [1, 8])  # one lane, and several
 @pytest.mark.parametrize(("loss", "learner"), LEARNERS)
-def test_a_reduced_step_is_the_direct_one_in_other_coordinates(monkeypatch, loss, learner):
+def test_a_reduced_step_is_the_direct_one_in_other_coordinates(monkeypatch, loss, learner, R):
     # Along a path of the textbook loop each sample is written in the basis of that moment; fed
     # with these coordinates, the reduced loop must follow the path in R and G.
-    teacher, steps, R = Teacher([0.8, 0.6], d=9, activation=GENERAL), 60, 3
+    teacher, steps = Teacher([0.8, 0.6], d=9, activation=GENERAL), 60
     V, X = unit(gaussian(R, 4, 9)), gaussian(steps, R, 9, seed=1)
     settings = {
         "eta": 1e-3, "loss": loss, "learner": learner, "record_at": range(steps + 1), "seed": 0,
@@ -186,7 +187,7 @@ def test_a_reduced_step_is_the_direct_one_in_other_coordinates(monkeypatch, loss
             getattr(reduced, name), getattr(direct, name), rtol=1e-9, atol=1e-9
         )
     torch.testing.assert_close(reduced.V @ reduced.V.mT, direct.V @ direct.V.mT)
-    assert (direct.V - V).abs().max() > 0.05
+    assert (direct.V - V).abs().max() > 0.01
 
 
 def law(run):

@@ -7,7 +7,7 @@ r_s = y_s − Σ_i n_i² σ(z_si) (loss "mse") or r_s = y_s ("correlation"), V �
     spherical     A_i = 1 − Σ_s z_si b_si,                            b_si = (η/B) r_s σ′(z_si)
 
 where the spherical learner, whose n_i are 1, then divides by its norms. `direct` takes
-the steps on V itself, `sequence` on the projections of a block, `reduced` on the coordinates in
+the steps on V itself, `sequence` on the projections of a block, `_reduced` on the coordinates in
 the span of teacher and student. The torch loops in `sgd` are the reference that the tests hold
 these against.
 """
@@ -25,8 +25,8 @@ Array = NDArray[Any]
 
 RUNNING, HIT, FAILED = 0, 1, 2
 
-# Replicates that `reduced` advances side by side, one to a lane of the vector registers.
-LANES = 16
+# Replicates that method `reduced` advances side by side, where there are many.
+LANES = 32
 
 # Sums may be reordered, which lets the compiler use vector instructions; nothing assumes that
 # numbers are finite.
@@ -343,176 +343,190 @@ def sequence_all(
             )  # fmt: skip
 
 
-@_compiled
-def rotate(U: Array, j: int, cosine: Array, sine: Array, first: int) -> None:
-    """Rows j and j+1 of U (·, m, LANES), from column `first`, by an angle for each lane."""
-    upper, lower = U[j], U[j + 1]
-    for i in range(first, U.shape[1]):
-        for lane in range(LANES):
-            u, w = upper[i, lane], lower[i, lane]
-            upper[i, lane] = cosine[lane] * u + sine[lane] * w
-            lower[i, lane] = cosine[lane] * w - sine[lane] * u
+def _reduced(single: bool) -> Any:
+    """The loop of method `reduced`, for one lane or for as many as its arrays have.
 
-
-@_compiled
-def angle(u: Array, w: Array, cosine: Array, sine: Array) -> None:
-    """The rotation that turns (u, w) into (√(u² + w²), 0), which u becomes, for each lane."""
-    for lane in range(LANES):
-        length = math.sqrt(u[lane] * u[lane] + w[lane] * w[lane])
-        scale = 1 / length if length > 0 else u[lane] - u[lane]
-        cosine[lane] = u[lane] * scale if length > 0 else 1
-        sine[lane] = w[lane] * scale
-        u[lane] = length
-
-
-@_compiled
-def reduced(
-    R: Array,
-    U: Array,
-    square: Array,
-    normals: Array,
-    chi: Array,
-    y: Array,
-    targets: Array,
-    eta: Array,
-    c: Array,
-    correlation: bool,
-    spherical: bool,
-    until: float,
-    step: int,
-    hits: Array,
-    status: Array,
-    taken: Array,
-) -> None:
-    """Take one step of batch 1 for each row, in place, on R = VE*ᵀ and U = Lᵀ, LANES at a time.
-
-    V = [R | L] in a basis that begins with E*, an orthonormal basis of the teacher's directions,
-    and goes on with one of what else the neurons span. A sample's coordinates there are λ* and w,
-    normals both, and its distance from that span is χ, so
-
-        λ = R λ* + L w,    R ← A∘R + b λ*ᵀ,    L ← [A∘L + b wᵀ | χ b]  (m × (m+1)).
-
-    A rotation of the last m+1 axes makes L m × m and lower triangular again: two sweeps of plane
-    rotations, the first turning (w, χ) into a multiple of the first axis. It is allowed because
-    the next sample is isotropic around the new span.
-
-    Arguments:
-        R: (m, rank, LANES).
-        U: (m + 1, m, LANES), upper triangular, last row 0.
-        square: (m, LANES), ‖v_i‖²; kept up to date.
-        normals: (S, rank + m, LANES), λ* and w.
-        chi: (S, LANES), χ, of the chi distribution with d − rank − m degrees of freedom.
-        y: (S, LANES), the labels.
-        targets: (P, rank), the directions in the basis E*, read if `until` is finite.
-        eta: (S, LANES), the step sizes.
-        c: (K+1,), Hermite coefficients of σ.
-        correlation: the loss, "mse" or "correlation".
-        spherical: the learner.
-        until: as in `online_sgd`.
-        step: steps taken before.
-        hits: (LANES, P).
-        status: (LANES,); a lane that is not RUNNING stays as it is.
-        taken: (LANES,), output: steps taken now, the last one included.
+    A lane is a replicate. With one lane the vector registers run over neurons, else over lanes.
     """
-    S = y.shape[0]
-    m, rank, _ = R.shape
-    kind = R.dtype.type
-    largest = np.finfo(R.dtype).max
-    room = np.empty((5, m, LANES), R.dtype)
-    flat = room.reshape((5, m * LANES))
-    z, value, slope = room[0], room[1], room[2]
-    lam, n, A, b = np.empty_like(z), np.empty_like(z), np.empty_like(z), np.empty_like(z)
-    q = np.empty((m + 1, LANES), R.dtype)
-    cosine, sine = np.empty(LANES, R.dtype), np.empty(LANES, R.dtype)
-    r, length = np.empty(LANES, R.dtype), np.empty(LANES, R.dtype)
-    overlaps = np.empty((m, targets.shape[0]))
-    for s in range(S):
-        at, w = normals[s, :rank], normals[s, rank:]
-        for lane in range(LANES):
-            length[lane] = chi[s, lane] * chi[s, lane]
-            r[lane] = y[s, lane]
-        for p in range(rank + m):
-            for lane in range(LANES):
-                length[lane] += normals[s, p, lane] * normals[s, p, lane]
-        for i in range(m):
-            for lane in range(LANES):
-                lam[i, lane] = 0
-            for p in range(rank):
-                for lane in range(LANES):
-                    lam[i, lane] += R[i, p, lane] * at[p, lane]
-            for j in range(i + 1):
-                for lane in range(LANES):
-                    lam[i, lane] += U[j, i, lane] * w[j, lane]
-            for lane in range(LANES):
-                n[i, lane] = math.sqrt(square[i, lane])
-                z[i, lane] = lam[i, lane] / n[i, lane]
-        sigma(flat[0], c, flat[1], flat[2], flat[3], flat[4])
-        if not correlation:
+
+    @_compiled
+    def rotate(U: Array, j: int, cosine: Array, sine: Array, first: int) -> None:
+        """Rows j and j+1 of U (·, m, lanes), from column `first`, by an angle for each lane."""
+        upper, lower = U[j], U[j + 1]
+        lanes = 1 if single else cosine.size
+        for i in range(first, U.shape[1]):
+            for lane in range(lanes):
+                u, w = upper[i, lane], lower[i, lane]
+                upper[i, lane] = cosine[lane] * u + sine[lane] * w
+                lower[i, lane] = cosine[lane] * w - sine[lane] * u
+
+    @_compiled
+    def angle(u: Array, w: Array, cosine: Array, sine: Array) -> None:
+        """The rotation that turns (u, w) into (√(u² + w²), 0), which u becomes, for each lane."""
+        lanes = 1 if single else u.size
+        for lane in range(lanes):
+            length = math.sqrt(u[lane] * u[lane] + w[lane] * w[lane])
+            scale = 1 / length if length > 0 else u[lane] - u[lane]
+            cosine[lane] = u[lane] * scale if length > 0 else 1
+            sine[lane] = w[lane] * scale
+            u[lane] = length
+
+    @_compiled
+    def reduced(
+        R: Array,
+        U: Array,
+        square: Array,
+        normals: Array,
+        chi: Array,
+        y: Array,
+        targets: Array,
+        eta: Array,
+        c: Array,
+        correlation: bool,
+        spherical: bool,
+        until: float,
+        step: int,
+        hits: Array,
+        status: Array,
+        taken: Array,
+    ) -> None:
+        """Take one step of batch 1 for each row, in place, on R = VE*ᵀ and U = Lᵀ, in all lanes.
+
+        V = [R | L] in a basis that begins with E*, an orthonormal one of the teacher's directions,
+        and goes on with one of what else the neurons span. A sample's coordinates there are λ*
+        and w, normals both, and its distance from that span is χ, so
+
+            λ = R λ* + L w,    R ← A∘R + b λ*ᵀ,    L ← [A∘L + b wᵀ | χ b]  (m × (m+1)).
+
+        A rotation of the last m+1 axes makes L m × m and lower triangular again: two sweeps of
+        plane rotations, the first turning (w, χ) into a multiple of the first axis. It is allowed
+        because the next sample is isotropic around the new span.
+
+        Arguments:
+            R: (m, rank, lanes).
+            U: (m + 1, m, lanes), upper triangular, last row 0.
+            square: (m, lanes), ‖v_i‖²; kept up to date.
+            normals: (S, rank + m, lanes), λ* and w.
+            chi: (S, lanes), χ, of the chi distribution with d − rank − m degrees of freedom.
+            y: (S, lanes), the labels.
+            targets: (P, rank), the directions in the basis E*, read if `until` is finite.
+            eta: (S, lanes), the step sizes.
+            c: (K+1,), Hermite coefficients of σ.
+            correlation: the loss, "mse" or "correlation".
+            spherical: the learner.
+            until: as in `online_sgd`.
+            step: steps taken before.
+            hits: (lanes, P).
+            status: (lanes,); a lane that is not RUNNING stays as it is.
+            taken: (lanes,), output: steps taken now, the last one included.
+        """
+        S = y.shape[0]
+        m, rank = R.shape[:2]
+        lanes = 1 if single else R.shape[2]
+        kind = R.dtype.type
+        largest = np.finfo(R.dtype).max
+        room = np.empty((5, m, lanes), R.dtype)
+        flat = room.reshape((5, m * lanes))
+        z, value, slope = room[0], room[1], room[2]
+        lam, n, A, b = np.empty_like(z), np.empty_like(z), np.empty_like(z), np.empty_like(z)
+        q = np.empty((m + 1, lanes), R.dtype)
+        cosine, sine = np.empty(lanes, R.dtype), np.empty(lanes, R.dtype)
+        r, length = np.empty(lanes, R.dtype), np.empty(lanes, R.dtype)
+        overlaps = np.empty((m, targets.shape[0]))
+        for s in range(S):
+            at, w = normals[s, :rank], normals[s, rank:]
+            for lane in range(lanes):
+                length[lane] = chi[s, lane] * chi[s, lane]
+                r[lane] = y[s, lane]
+            for p in range(rank + m):
+                for lane in range(lanes):
+                    length[lane] += normals[s, p, lane] * normals[s, p, lane]
             for i in range(m):
-                for lane in range(LANES):
-                    r[lane] -= square[i, lane] * value[i, lane]
-        for lane in range(LANES):
-            if status[lane] == RUNNING:
-                taken[lane] = s + 1
-                if not math.isfinite(r[lane]):
-                    status[lane] = FAILED
-            r[lane] = eta[s, lane] * r[lane] if status[lane] == RUNNING else 0
-        for i in range(m):
-            for lane in range(LANES):
-                if spherical:
-                    b[i, lane] = r[lane] * slope[i, lane]
-                    A[i, lane] = 1 - z[i, lane] * b[i, lane]
-                else:
-                    b[i, lane] = r[lane] * n[i, lane] * slope[i, lane]
-                    A[i, lane] = 1 + r[lane] * (2 * value[i, lane] - z[i, lane] * slope[i, lane])
-                if status[lane] != RUNNING:
-                    A[i, lane], b[i, lane] = 1, 0
-                square[i, lane] = (
-                    A[i, lane] * A[i, lane] * square[i, lane]
-                    + 2 * A[i, lane] * b[i, lane] * lam[i, lane]
-                    + b[i, lane] * b[i, lane] * length[lane]
-                )
-        for i in range(m):
-            for lane in range(LANES):
-                if status[lane] == RUNNING and not 0 < square[i, lane] <= largest:
-                    status[lane] = FAILED
-                if spherical and status[lane] == RUNNING:
-                    scale = kind(1 / math.sqrt(square[i, lane]))
-                    A[i, lane] *= scale
-                    b[i, lane] *= scale
-                    square[i, lane] = 1
-        for i in range(m):
-            for p in range(rank):
-                for lane in range(LANES):
-                    R[i, p, lane] = A[i, lane] * R[i, p, lane] + b[i, lane] * at[p, lane]
-            for j in range(i + 1):
-                for lane in range(LANES):
-                    U[j, i, lane] *= A[i, lane]
-        # q = (w, χ); U + q bᵀ is triangular after two sweeps.
-        for j in range(m):
-            for lane in range(LANES):
-                q[j, lane] = w[j, lane]
-        for lane in range(LANES):
-            q[m, lane] = chi[s, lane]
-        for j in range(m - 1, -1, -1):
-            angle(q[j], q[j + 1], cosine, sine)
-            rotate(U, j, cosine, sine, j)
-        for i in range(m):
-            for lane in range(LANES):
-                U[0, i, lane] += q[0, lane] * b[i, lane]
-        for j in range(m):
-            angle(U[j, j], U[j + 1, j], cosine, sine)
-            U[j + 1, j] = 0
-            rotate(U, j, cosine, sine, j + 1)
-        if until < np.inf:
-            for lane in range(LANES):
-                if status[lane] != RUNNING:
-                    continue
-                for i in range(m):
-                    for p in range(targets.shape[0]):
-                        overlaps[i, p] = 0.0
-                        for k in range(rank):
-                            overlaps[i, p] += R[i, k, lane] * targets[p, k]
+                for lane in range(lanes):
+                    lam[i, lane] = 0
+                for p in range(rank):
+                    for lane in range(lanes):
+                        lam[i, lane] += R[i, p, lane] * at[p, lane]
+                for j in range(i + 1):
+                    for lane in range(lanes):
+                        lam[i, lane] += U[j, i, lane] * w[j, lane]
+                for lane in range(lanes):
                     n[i, lane] = math.sqrt(square[i, lane])
-                if reaches(overlaps, n[:, lane], until, step + s + 1, hits[lane]):
-                    status[lane] = HIT
+                    z[i, lane] = lam[i, lane] / n[i, lane]
+            sigma(flat[0], c, flat[1], flat[2], flat[3], flat[4])
+            if not correlation:
+                for i in range(m):
+                    for lane in range(lanes):
+                        r[lane] -= square[i, lane] * value[i, lane]
+            for lane in range(lanes):
+                if status[lane] == RUNNING:
+                    taken[lane] = s + 1
+                    if not math.isfinite(r[lane]):
+                        status[lane] = FAILED
+                r[lane] = eta[s, lane] * r[lane] if status[lane] == RUNNING else 0
+            for i in range(m):
+                for lane in range(lanes):
+                    if spherical:
+                        b[i, lane] = r[lane] * slope[i, lane]
+                        A[i, lane] = 1 - z[i, lane] * b[i, lane]
+                    else:
+                        b[i, lane] = r[lane] * n[i, lane] * slope[i, lane]
+                        A[i, lane] = 1 + r[lane] * (
+                            2 * value[i, lane] - z[i, lane] * slope[i, lane]
+                        )
+                    if status[lane] != RUNNING:
+                        A[i, lane], b[i, lane] = 1, 0
+                    square[i, lane] = (
+                        A[i, lane] * A[i, lane] * square[i, lane]
+                        + 2 * A[i, lane] * b[i, lane] * lam[i, lane]
+                        + b[i, lane] * b[i, lane] * length[lane]
+                    )
+            for i in range(m):
+                for lane in range(lanes):
+                    if status[lane] == RUNNING and not 0 < square[i, lane] <= largest:
+                        status[lane] = FAILED
+                    if spherical and status[lane] == RUNNING:
+                        scale = kind(1 / math.sqrt(square[i, lane]))
+                        A[i, lane] *= scale
+                        b[i, lane] *= scale
+                        square[i, lane] = 1
+            for i in range(m):
+                for p in range(rank):
+                    for lane in range(lanes):
+                        R[i, p, lane] = A[i, lane] * R[i, p, lane] + b[i, lane] * at[p, lane]
+                for j in range(i + 1):
+                    for lane in range(lanes):
+                        U[j, i, lane] *= A[i, lane]
+            # q = (w, χ); U + q bᵀ is triangular after two sweeps.
+            for j in range(m):
+                for lane in range(lanes):
+                    q[j, lane] = w[j, lane]
+            for lane in range(lanes):
+                q[m, lane] = chi[s, lane]
+            for j in range(m - 1, -1, -1):
+                angle(q[j], q[j + 1], cosine, sine)
+                rotate(U, j, cosine, sine, j)
+            for i in range(m):
+                for lane in range(lanes):
+                    U[0, i, lane] += q[0, lane] * b[i, lane]
+            for j in range(m):
+                angle(U[j, j], U[j + 1, j], cosine, sine)
+                U[j + 1, j] = 0
+                rotate(U, j, cosine, sine, j + 1)
+            if until < np.inf:
+                for lane in range(lanes):
+                    if status[lane] != RUNNING:
+                        continue
+                    for i in range(m):
+                        for p in range(targets.shape[0]):
+                            overlaps[i, p] = 0.0
+                            for k in range(rank):
+                                overlaps[i, p] += R[i, k, lane] * targets[p, k]
+                        n[i, lane] = math.sqrt(square[i, lane])
+                    if reaches(overlaps, n[:, lane], until, step + s + 1, hits[lane]):
+                        status[lane] = HIT
+
+    return reduced
+
+
+one_reduced, many_reduced = _reduced(single=True), _reduced(single=False)

@@ -168,8 +168,8 @@ def online_sgd(
     | operations a step, batch 1 | m d | (m + 128) d, as matrix products | m (m + P) |
     | memory a replicate | V, 2 blocks of samples | the same, their products | m (m + P) + B² |
 
-    A block has 128 samples, or B if that is more. Method `reduced` advances 16 replicates side by
-    side on the CPU, and takes the room of 16 for a single one.
+    A block has 128 samples, or B if that is more. On the CPU, method `reduced` advances up to 32
+    replicates side by side.
 
     Arguments:
         teacher: f*, the law of x and the label noise.
@@ -238,7 +238,7 @@ def online_sgd(
         threads = torch.get_num_threads()
         group = max(1, min(LANES, len(V) // threads, 2**12 // d))
         if method == "reduced":
-            group = LANES
+            group = min(LANES, len(V)) if len(V) >= LANES // 4 else 1
         loop = _reduced_compiled if method == "reduced" else _direct_compiled
         firsts = range(0, len(V), group)
         with ThreadPoolExecutor(threads) as pool, ThreadPoolExecutor(1) as sampler:
@@ -398,9 +398,9 @@ class _Seen:
     ) -> None:
         """Write down what `count` steps brought to the replicates of a slice that ran `before`."""
         failed = before & (status == FAILED)
-        steps = torch.from_numpy(done + taken[: len(before)]).double()
+        steps = torch.from_numpy(done + taken).double()
         self.failed[which] = torch.where(torch.from_numpy(failed), steps, self.failed[which])
-        all_taken = before & ~failed & (taken[: len(before)] == count)
+        all_taken = before & ~failed & (taken == count)
         self.record(done + count, which.start + torch.from_numpy(all_taken).nonzero()[:, 0])
 
     def finish(self, method: str) -> SGDRun:
@@ -693,43 +693,37 @@ def _reduced_compiled(seen: _Seen, which: slice, source: Source, spare: Executor
     """Method `reduced` for a group of replicates, with batch size 1, on the CPU."""
     recipe, teacher, (_, m, width) = seen.recipe, seen.teacher, seen.V.shape
     samples, G, rank = source(which.start, which.stop), which.stop - which.start, width - m
-    V = torch.zeros(m, width, LANES, dtype=seen.V.dtype)
-    V[..., :G] = seen.V[which].permute(1, 2, 0)
+    advance = _kernel.one_reduced if G == 1 else _kernel.many_reduced
+    V = seen.V[which].permute(1, 2, 0)
     R = V[:, :rank].contiguous()
     U = torch.nn.functional.pad(V[:, rank:].transpose(0, 1), (0, 0, 0, 0, 0, 1)).contiguous()
     c = seen.V.new_tensor(teacher.activation.coefficients).numpy()
     targets = torch.eye(teacher.P, rank) if teacher.directions is None else teacher.directions
     towards = targets[:, :rank].double().contiguous().numpy()
-    hits = np.full((LANES, teacher.P), math.inf)
-    hits[:G] = seen.hits[which]
-    taken, status = np.zeros(LANES, np.int64), np.full(LANES, HIT)
-    status[:G][np.isinf(hits[:G]).any(axis=1)] = RUNNING
+    hits = seen.hits[which].numpy()
+    taken, status = np.zeros(G, np.int64), np.where(np.isinf(hits).any(axis=1), RUNNING, HIT)
     counts = recipe.spans(0, recipe.steps, 1 + 2**14 // width)
 
     def lanes(x: Tensor) -> NDArray[Any]:
-        """(G, …) → (…, LANES)."""
-        out = x.new_zeros(*x.shape[1:], LANES)
-        out[..., :G] = x.movedim(0, -1)
-        return out.numpy()
+        """(G, …) → (…, G)."""
+        return x.movedim(0, -1).contiguous().numpy()
 
     draws = (samples.singles(count) for count in counts)  # type: ignore[union-attr]
     done = 0
     for block, distance in ahead(draws, spare) if spare is not None else draws:
-        before = status[:G] == RUNNING
+        before = status == RUNNING
         if not before.any():
             return
         square = (R**2).sum(1) + (U**2).sum(0)
-        square[square == 0] = 1  # lanes without a replicate
         count = block.y.shape[1]
         rates = torch.from_numpy(seen.rates(done, count, which)).to(seen.V)
-        _kernel.reduced(
+        advance(
             R.numpy(), U.numpy(), square.numpy(), lanes(block.X), lanes(distance),
             lanes(block.y), towards, lanes(rates), c, recipe.correlation,
             recipe.spherical, recipe.until, done, hits, status, taken,
         )  # fmt: skip
-        seen.hits[which] = torch.from_numpy(hits[:G])
-        seen.V[which] = torch.cat([R, U[:m].transpose(0, 1)], dim=1)[..., :G].permute(2, 0, 1)
-        seen.after(done, count, which, before, taken, status[:G])
+        seen.V[which] = torch.cat([R, U[:m].transpose(0, 1)], dim=1).permute(2, 0, 1)
+        seen.after(done, count, which, before, taken, status)
         done += count
 
 
