@@ -334,8 +334,8 @@ def test_reduced_gives_back_x_coordinates_where_the_span_is_all_of_space():
 
 def test_auto_takes_direct_or_blocked_and_gives_the_same():
     for m, method in ((2, "direct"), (64, "blocked")):
-        teacher = Teacher.power_law(256, 2, 1.0, activation=Activation.hermite(4))
-        start = Student.on_sphere(256, m, 0.1, seed=0, dtype=torch.float64)
+        teacher = Teacher.power_law(2048, 2, 1.0, activation=Activation.hermite(4))
+        start = Student.on_sphere(2048, m, 0.1, seed=0, dtype=torch.float64)
         settings = {"eta": 1e-4, "steps": 300, "seed": 0}
         auto = online_sgd(teacher, start, **settings)
         assert auto.method == method

@@ -795,7 +795,8 @@ def _method(
         raise ValueError(f"the student has d = {width}, the teacher d = {teacher.d}.")
     if method != "auto":
         return method
-    return "blocked" if batch == 1 and m >= 16 and m * width >= 2**14 else "direct"
+    # Where V outgrows a core's cache, reading it once a block pays.
+    return "blocked" if batch == 1 and m >= 16 and m * width >= 2**17 else "direct"
 
 
 def _check_recipe(
