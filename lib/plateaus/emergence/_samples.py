@@ -29,7 +29,7 @@ Map = Callable[..., Iterator[None]]
 
 # Rows of a chunk, and the numbers that it holds at least and at most: the greater a chunk, the
 # fewer calls; the smaller, the less is drawn in vain.
-_ROWS, _LEAST, _MOST = 128, 2**15, 2**18
+_ROWS, _LEAST, _MOST = 128, 2**16, 2**18
 
 
 class Block(NamedTuple):
