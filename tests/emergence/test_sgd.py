@@ -487,6 +487,17 @@ def test_float32_follows_float64():
     torch.testing.assert_close(narrow.V.double(), wide.V, rtol=0, atol=1e-4)
 
 
+@pytest.mark.parametrize("R", [1, 16])
+def test_rounding_does_not_add_up_in_the_norms_that_reduced_keeps(R):
+    # In float32, one neuron on the sphere, far more steps than are drawn at a time.
+    run = online_sgd(
+        single(4, d=32), Student.on_sphere(32, 1, 1.0, seed=1), eta=2e-4,
+        steps=30_000, method="reduced", loss="correlation", learner="spherical", replicates=R,
+        record_at=[8_000, 15_999, 30_000], seed=0,
+    )  # fmt: skip
+    torch.testing.assert_close(run.norms, torch.ones_like(run.norms), rtol=0, atol=1e-5)
+
+
 def test_a_replicate_sees_the_same_samples_whatever_the_others_and_the_budget():
     start = Student.on_sphere(8, 2, 0.5, seed=0)
     settings = {"eta": 1e-3, "seed": 7}

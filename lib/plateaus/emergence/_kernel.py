@@ -13,12 +13,12 @@ these against.
 """
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
 import numba
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import DTypeLike, NDArray
 
 Function = TypeVar("Function")
 Array = NDArray[Any]
@@ -27,6 +27,9 @@ RUNNING, HIT, FAILED = 0, 1, 2
 
 # Replicates that method `reduced` advances side by side, where there are many.
 LANES = 32
+
+# Steps after which `reduced` computes norms from the coordinates again.
+_AFRESH = 64
 
 # Sums may be reordered, which lets the compiler use vector instructions; nothing assumes that
 # numbers are finite.
@@ -38,22 +41,27 @@ _compiled: Callable[[Function], Function] = _njit(
 )
 
 
+def series(coefficients: Sequence[float], dtype: DTypeLike) -> Array:
+    """What `sigma` reads of σ = Σ_k c_k h_k: c_k, c_k √k, 1/√k and √((k − 1)/k), (4, K+1)."""
+    c, k = np.asarray(coefficients), np.arange(len(coefficients))
+    j = np.maximum(k, 1)
+    return np.stack([c, c * np.sqrt(k), 1 / np.sqrt(j), np.sqrt((j - 1) / j)]).astype(dtype)
+
+
 @_compiled
 def sigma(z: Array, c: Array, value: Array, slope: Array, previous: Array, h: Array) -> None:
-    """σ(z) and σ′(z), elementwise; `previous` and `h` are room for h_{k−1} and h_k."""
+    """σ(z) and σ′(z), elementwise, c as in `series`; `previous`, `h`: room for h_{k−1}, h_k."""
     for i in range(z.size):
-        value[i], slope[i], previous[i], h[i] = c[0], 0, 0, 1
-    for k in range(1, c.size):
-        up = z.dtype.type(1 / math.sqrt(k))
-        down = z.dtype.type(math.sqrt((k - 1) / k))
+        value[i], slope[i], previous[i], h[i] = c[0, 0], 0, 0, 1
+    for k in range(1, c.shape[1]):
+        weight, slopes, up, down = c[0, k], c[1, k], c[2, k], c[3, k]
         for i in range(z.size):
             following = up * z[i] * h[i] - down * previous[i]
             previous[i], h[i] = h[i], following
-        if c[k] != 0:
-            weight = c[k] * z.dtype.type(math.sqrt(k))
+        if weight != 0:
             for i in range(z.size):
-                value[i] += c[k] * h[i]
-                slope[i] += weight * previous[i]
+                value[i] += weight * h[i]
+                slope[i] += slopes * previous[i]
 
 
 @_compiled
@@ -361,6 +369,20 @@ def _reduced(single: bool) -> Any:
                 lower[i, lane] = cosine[lane] * w - sine[lane] * u
 
     @_compiled
+    def squares(R: Array, U: Array, square: Array) -> None:
+        """‖v_i‖² (m, lanes)."""
+        lanes = 1 if single else square.shape[1]
+        for i in range(square.shape[0]):
+            for lane in range(lanes):
+                square[i, lane] = 0
+            for p in range(R.shape[1]):
+                for lane in range(lanes):
+                    square[i, lane] += R[i, p, lane] * R[i, p, lane]
+            for j in range(i + 1):
+                for lane in range(lanes):
+                    square[i, lane] += U[j, i, lane] * U[j, i, lane]
+
+    @_compiled
     def angle(u: Array, w: Array, cosine: Array, sine: Array) -> None:
         """The rotation that turns (u, w) into (√(u² + w²), 0), which u becomes, for each lane."""
         lanes = 1 if single else u.size
@@ -375,7 +397,6 @@ def _reduced(single: bool) -> Any:
     def reduced(
         R: Array,
         U: Array,
-        square: Array,
         normals: Array,
         chi: Array,
         y: Array,
@@ -405,13 +426,12 @@ def _reduced(single: bool) -> Any:
         Arguments:
             R: (m, rank, lanes).
             U: (m + 1, m, lanes), upper triangular, last row 0.
-            square: (m, lanes), ‖v_i‖²; kept up to date.
             normals: (S, rank + m, lanes), λ* and w.
             chi: (S, lanes), χ, of the chi distribution with d − rank − m degrees of freedom.
             y: (S, lanes), the labels.
             targets: (P, rank), the directions in the basis E*, read if `until` is finite.
             eta: (S, lanes), the step sizes.
-            c: (K+1,), Hermite coefficients of σ.
+            c: (4, K+1), σ as in `series`.
             correlation: the loss, "mse" or "correlation".
             spherical: the learner.
             until: as in `online_sgd`.
@@ -432,8 +452,11 @@ def _reduced(single: bool) -> Any:
         q = np.empty((m + 1, lanes), R.dtype)
         cosine, sine = np.empty(lanes, R.dtype), np.empty(lanes, R.dtype)
         r, length = np.empty(lanes, R.dtype), np.empty(lanes, R.dtype)
+        square = np.empty_like(z)  # ‖v_i‖²
         overlaps = np.empty((m, targets.shape[0]))
         for s in range(S):
+            if s % _AFRESH == 0:  # before rounding adds up
+                squares(R, U, square)
             at, w = normals[s, :rank], normals[s, rank:]
             for lane in range(lanes):
                 length[lane] = chi[s, lane] * chi[s, lane]

@@ -51,7 +51,7 @@ class Normals:
         self._stream = functools.cache(
             lambda turn: _generator(seed, *key, turn, device=like.device)
         )
-        self._rows = math.ceil(min(max(_ROWS * width, _LEAST), _MOST) / width)
+        self._rows = chunk(width)
         self._left = like.new_empty(0, width)
         self._turn = 0
 
@@ -156,7 +156,7 @@ class Labels:
         self._activation = teacher.activation
         self._noise = teacher.noise
         self._a = teacher.a.to(V)
-        self._c = V.new_tensor(teacher.activation.coefficients)
+        self._c = _kernel.series(teacher.activation.coefficients, V[:0].cpu().numpy().dtype)
         self._streams = [
             Normals(seed, (2, r), 1, V) for r in range(first, first + len(V)) if self._noise
         ]
@@ -166,7 +166,7 @@ class Labels:
         if targets.device.type == "cpu":
             y = targets.new_empty(targets.shape[:-1])
             for projections, out in zip(targets, y, strict=True):
-                _kernel.labels(projections.numpy(), self._a.numpy(), self._c.numpy(), out.numpy())
+                _kernel.labels(projections.numpy(), self._a.numpy(), self._c, out.numpy())
         else:
             y = self._activation(targets) @ self._a
         if self._streams:
@@ -175,6 +175,11 @@ class Labels:
                 stream.fill(out)
             y += self._noise * noise[..., 0]
         return y
+
+
+def chunk(width: int) -> int:
+    """How many rows of a given width a replicate draws at a time."""
+    return math.ceil(min(max(_ROWS * width, _LEAST), _MOST) / width)
 
 
 def _fill(streams: list[Normals], X: Tensor, map: Map = map) -> None:

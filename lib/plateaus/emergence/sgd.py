@@ -47,7 +47,7 @@ from torch import Tensor
 
 from plateaus.emergence import _kernel
 from plateaus.emergence._kernel import FAILED, HIT, LANES, RUNNING
-from plateaus.emergence._samples import Block, Gaussian, Span, ahead
+from plateaus.emergence._samples import Block, Gaussian, Span, ahead, chunk
 from plateaus.emergence.model import Student, Teacher, _generator, compress
 from plateaus.emergence.population import Learner, Loss, population_loss
 
@@ -236,7 +236,9 @@ def online_sgd(
     else:
         # A group touches nothing that another one reads: results do not depend on the threads.
         threads = torch.get_num_threads()
-        group = max(1, min(LANES, len(V) // threads, 2**12 // d))
+        # Where a replicate's share between two records is small, a call serves several.
+        share = d * max(1, steps // max(1, len(recipe.marks)))
+        group = max(1, min(LANES, len(V) // threads, 2**17 // share))
         if method == "reduced":
             group = min(LANES, len(V)) if len(V) >= LANES // 4 else 1
         loop = _reduced_compiled if method == "reduced" else _direct_compiled
@@ -342,11 +344,16 @@ class _Seen:
         reached = (M / n >= self.recipe.until).any(dim=-2).cpu()
         self.hits[reached & which[:, None] & self.hits.isinf()] = done
 
+    def recorded(self, done: int) -> bool:
+        """Whether the state after `done` steps is asked for."""
+        mark = bisect.bisect_left(self.recipe.marks, done)
+        return mark < len(self.recipe.marks) and self.recipe.marks[mark] == done
+
     def record(self, done: int, which: Tensor | slice) -> None:
         """Write down the replicates `which` after `done` steps, if that is to be recorded."""
-        mark = bisect.bisect_left(self.recipe.marks, done)
-        if mark == len(self.recipe.marks) or self.recipe.marks[mark] != done:
+        if not self.recorded(done):
             return
+        mark = bisect.bisect_left(self.recipe.marks, done)
         V = self.V[which].double()
         if not len(V):
             return
@@ -398,10 +405,11 @@ class _Seen:
     ) -> None:
         """Write down what `count` steps brought to the replicates of a slice that ran `before`."""
         failed = before & (status == FAILED)
-        steps = torch.from_numpy(done + taken).double()
-        self.failed[which] = torch.where(torch.from_numpy(failed), steps, self.failed[which])
-        all_taken = before & ~failed & (taken == count)
-        self.record(done + count, which.start + torch.from_numpy(all_taken).nonzero()[:, 0])
+        if failed.any():
+            self.failed[which].numpy()[failed] = done + taken[failed]
+        if self.recorded(done + count):
+            all_taken = before & ~failed & (taken == count)
+            self.record(done + count, which.start + torch.from_numpy(all_taken).nonzero()[:, 0])
 
     def finish(self, method: str) -> SGDRun:
         """The record of the run."""
@@ -465,11 +473,11 @@ def _direct_compiled(seen: _Seen, which: slice, source: Source, spare: Executor 
     samples, taken = source(which.start, which.stop), np.zeros(len(V), np.int64)
     status = np.where(np.isinf(hits).any(axis=1), RUNNING, HIT)
     n = V.double().norm(dim=-1).numpy()
-    c = V.new_tensor(seen.teacher.activation.coefficients).numpy()
+    c = _kernel.series(seen.teacher.activation.coefficients, V.numpy().dtype)
     rows = V[0, :0].numpy() if directions is None else directions.to(V).numpy()
     done = 0
-    # As many samples at a time as a core's cache holds.
-    counts = recipe.spans(0, recipe.steps, math.ceil(2**18 / (d * len(V))))
+    # Samples at a time: few calls, and what a core's cache holds.
+    counts = recipe.spans(0, recipe.steps, math.ceil(4 * chunk(d) / len(V)))
     blocks = (samples.take(count) for count in counts)
     for block in ahead(blocks, spare) if spare is not None else blocks:
         before = status == RUNNING
@@ -586,7 +594,7 @@ def _sequence_compiled(
     recipe, R = seen.recipe, len(projections)
     decay, weights = projections.new_ones(projections.shape[::2]), torch.zeros_like(projections)
     taken, status = torch.full((R,), count), torch.where(running, RUNNING, HIT)
-    c = projections.new_tensor(seen.teacher.activation.coefficients).numpy()
+    c = _kernel.series(seen.teacher.activation.coefficients, projections.numpy().dtype)
     rates = seen.rates(done, count, slice(None))
     if recipe.until == math.inf:
         overlaps, targets = overlaps[..., :0], part.targets[..., :0]
@@ -697,7 +705,7 @@ def _reduced_compiled(seen: _Seen, which: slice, source: Source, spare: Executor
     V = seen.V[which].permute(1, 2, 0)
     R = V[:, :rank].contiguous()
     U = torch.nn.functional.pad(V[:, rank:].transpose(0, 1), (0, 0, 0, 0, 0, 1)).contiguous()
-    c = seen.V.new_tensor(teacher.activation.coefficients).numpy()
+    c = _kernel.series(teacher.activation.coefficients, seen.V.numpy().dtype)
     targets = torch.eye(teacher.P, rank) if teacher.directions is None else teacher.directions
     towards = targets[:, :rank].double().contiguous().numpy()
     hits = seen.hits[which].numpy()
@@ -714,13 +722,12 @@ def _reduced_compiled(seen: _Seen, which: slice, source: Source, spare: Executor
         before = status == RUNNING
         if not before.any():
             return
-        square = (R**2).sum(1) + (U**2).sum(0)
         count = block.y.shape[1]
         rates = torch.from_numpy(seen.rates(done, count, which)).to(seen.V)
         advance(
-            R.numpy(), U.numpy(), square.numpy(), lanes(block.X), lanes(distance),
-            lanes(block.y), towards, lanes(rates), c, recipe.correlation,
-            recipe.spherical, recipe.until, done, hits, status, taken,
+            R.numpy(), U.numpy(), lanes(block.X), lanes(distance), lanes(block.y), towards,
+            lanes(rates), c, recipe.correlation, recipe.spherical, recipe.until, done, hits,
+            status, taken,
         )  # fmt: skip
         seen.V[which] = torch.cat([R, U[:m].transpose(0, 1)], dim=1).permute(2, 0, 1)
         seen.after(done, count, which, before, taken, status)
