@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from benchmarks.measure import Contender
-from plateaus.emergence import Activation, Student, Teacher
+from plateaus.emergence import Activation, Student, Teacher, population_gradient
 
 BETA, RADIUS, SCALE = 0.8, 0.1, math.sqrt(24)
 
@@ -67,6 +67,28 @@ def torch_autograd(problem: Problem) -> Contender:
             (gradient,) = torch.autograd.grad(loss, V)
             with torch.no_grad():
                 V -= eta * gradient
+        return V
+
+    return Contender(run)
+
+
+def stable_step(teacher: Teacher) -> float:
+    """A percent below the largest stable η of gradient descent next to a learned teacher, σ = h₄.
+
+    Norms and directions return there at rates up to 4 a_1, and V ← V − η ∇L needs η < 2/(4 a_1).
+    """
+    return 0.99 / (2 * float(teacher.a[0]))
+
+
+def gradient_descent(problem: Problem) -> Contender:
+    """Population gradient descent on V, in float64; a unit is one of flow time, η a step."""
+    teacher = problem.teacher
+    eta = stable_step(teacher)
+
+    def run(units: int) -> Tensor:
+        V = problem.student().V.double()
+        for _ in range(math.ceil(units / eta)):
+            V -= eta * population_gradient(teacher, Student(V))
         return V
 
     return Contender(run)

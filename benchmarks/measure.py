@@ -16,7 +16,8 @@ class Contender:
         run: does that many units of work (steps, unless the row says otherwise), and returns when
             they are done.
         units: how many at first, when it is compiled and warmed up; a multiple of `grain`.
-        grain: `run` is asked for multiples of this.
+        grain: `run` is asked for multiples of this; 0 for work of minutes, which is always all of
+            `units` and is not warmed up.
     """
 
     run: Callable[[int], object]
@@ -32,12 +33,13 @@ class Contender:
     def calibrated(self, seconds: float) -> int:
         """How many units fill that time. A size's first run may compile, and does not count."""
         units = self.units
-        while True:
+        while self.grain:
             self.run(units)
             wanted = self.grain * max(1, round(self.rate(units) * seconds / self.grain))
             if wanted <= 1.5 * units:
                 return wanted
             units = self.grain * (min(wanted, 8 * units) // self.grain)
+        return units
 
 
 @dataclass(frozen=True)

@@ -3,10 +3,12 @@
 from collections.abc import Callable, Mapping
 from typing import Literal
 
+import torch
+
 from benchmarks import baselines
 from benchmarks.baselines import Problem
 from benchmarks.measure import Comparison, Contender
-from plateaus.emergence import online_sgd
+from plateaus.emergence import Student, flow, online_sgd
 
 Method = Literal["auto", "direct", "blocked", "reduced"]
 Row = tuple[Mapping[str, Contender], list[Comparison]]
@@ -114,6 +116,19 @@ def replicates() -> Row:
     ]
 
 
+def population_flow() -> Row:
+    """Plateaus far longer than drops; a unit is a unit of flow time, and a run takes all of it."""
+    problem, until = Problem(4096, 256), 12_000
+    start = Student.on_sphere(4096, 256, 1e-2, seed=0, axes=256, dtype=torch.float64)
+    what = "`flow`, d=4096, m=P=256, float64, to 1e-6"
+    ours = Contender(
+        lambda units: flow(problem.teacher, start, [float(units)]), units=until, grain=0
+    )
+    return {"ours": ours, "descent": baselines.gradient_descent(problem)}, [
+        Comparison(what, "gradient descent on V", "≥ 20 ×", "ours", ("descent",))
+    ]
+
+
 ROWS: dict[str, Callable[[], Row]] = {
     "batch1-512": batch1_512,
     "batch1-2048": batch1_2048,
@@ -121,4 +136,5 @@ ROWS: dict[str, Callable[[], Row]] = {
     "reduced-dimension": reduced_dimension,
     "reduced-direct": reduced_direct,
     "replicates": replicates,
+    "flow": population_flow,
 }

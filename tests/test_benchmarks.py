@@ -11,7 +11,7 @@ from benchmarks import baselines, measure, rows
 from benchmarks.baselines import Problem
 from benchmarks.measure import Comparison, Contender
 
-from plateaus.emergence import online_sgd
+from plateaus.emergence import Student, online_sgd, population_loss
 
 ROOT = Path(__file__).parents[1]
 
@@ -99,6 +99,23 @@ def test_a_unit_is_a_step_of_one_replicate(monkeypatch, method):
     monkeypatch.setattr(rows, "online_sgd", lambda *given, **names: asked.update(names))
     rows.ours(Problem(64, 2), method, replicates=8).run(80)
     assert (asked["steps"], asked["replicates"], asked["method"]) == (10, 8, method)
+
+
+def test_descent_takes_the_largest_stable_step():
+    teacher = Problem(d=6, m=3).teacher
+    learned = torch.eye(3, 6, dtype=torch.float64) * teacher.a[:, None] ** 0.5
+    hessian = torch.autograd.functional.hessian(
+        lambda V: population_loss(teacher, Student(V)), learned
+    )
+    fastest = torch.linalg.eigvalsh(hessian.reshape(18, 18)).max()
+    assert float(baselines.stable_step(teacher) * fastest) == pytest.approx(2 * 0.99)
+
+
+def test_work_of_minutes_is_done_once_a_repeat():
+    asked = []
+    rates = measure.measure({"long": Contender(asked.append, 12, grain=0)}, repeats=2, seconds=1.0)
+    assert asked == [12, 12]
+    assert len(rates["long"]) == 2
 
 
 def run(*arguments):

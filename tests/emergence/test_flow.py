@@ -111,11 +111,11 @@ def test_a_neurons_own_norm_does_not_move_its_direction():
 def test_the_students_of_a_direction_share_its_strength_in_the_end():
     teacher = Teacher.power_law(64, 3, 1.0, activation=h4)
     start = Student.on_sphere(64, 12, 0.1, seed=0, dtype=torch.float64)
-    run = flow(teacher, start, [5000.0])  # what is left falls as t⁻²
+    run = flow(teacher, start, [2000.0])  # what is left falls as t⁻²
     aligned = run.overlaps[-1].abs() > 0.99
     mass = (aligned * run.norms[-1][:, None] ** 2).sum(dim=0)
     torch.testing.assert_close(mass, teacher.a, rtol=1e-3, atol=0)
-    assert run.loss[-1] < 1e-8
+    assert run.loss[-1] < 1e-7
 
 
 def test_the_loss_never_rises_and_each_skill_comes_when_greedy_says():

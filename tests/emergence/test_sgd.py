@@ -387,6 +387,21 @@ def test_a_mini_batch_step_is_the_mean_of_its_samples_steps(method):
     torch.testing.assert_close(batch.V, torch.stack(steps).mean(dim=0))
 
 
+@pytest.mark.parametrize("learner", ["homogeneous", "spherical"])
+def test_a_batch_in_parts_is_the_batch_in_one(monkeypatch, learner):
+    teacher, start = single(), Student.on_sphere(8, 3, 1.0, seed=0, replicates=2)
+    batch = sgd._PART + 100  # of two parts
+    settings = {"eta": 0.05, "steps": 40, "batch": batch, "learner": learner, "seed": 0}
+    settings |= {"record_at": range(0, 41, 10), "until": 0.9}
+    parts = online_sgd(teacher, Student(start.V.double()), **settings)
+    monkeypatch.setattr(sgd, "_compiled", lambda V: False)
+    whole = online_sgd(teacher, Student(start.V.double()), **settings)
+    torch.testing.assert_close(parts.V, whole.V, rtol=0, atol=1e-10)
+    torch.testing.assert_close(parts.overlaps, whole.overlaps, atol=1e-10, rtol=0, equal_nan=True)
+    assert torch.equal(parts.hits, whole.hits)
+    assert torch.isfinite(parts.hits).any()  # so some stop between two records
+
+
 def test_label_noise_has_its_standard_deviation_and_leaves_the_samples_alone():
     teacher = Teacher([1.0], d=4, activation=Activation.hermite(2))
     noisy = Teacher([1.0], d=4, activation=Activation.hermite(2), noise=0.5)

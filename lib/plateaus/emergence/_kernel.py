@@ -68,16 +68,15 @@ def sigma(z: Array, c: Array, value: Array, slope: Array, previous: Array, h: Ar
 def labels(projections: Array, a: Array, c: Array, y: Array) -> None:
     """y_s ← Σ_p a_p σ(⟨v*_p, x_s⟩) from the projections (S, P), in their dtype."""
     S, P = projections.shape
-    rows = max(1, 1024 // P)  # at a time, so that few skills fill the registers too
-    room = np.empty((5, rows * P), a.dtype)
+    rows = max(1, 256 // P)  # at a time, so that few skills fill the registers too
+    z, value = np.zeros(rows * P, a.dtype), np.empty(rows * P, a.dtype)
+    slope, previous, h = np.empty_like(z), np.empty_like(z), np.empty_like(z)
     for first in range(0, S, rows):
         count = min(rows, S - first)
-        z, value = room[0, : count * P], room[1, : count * P]
         for s in range(count):
             for p in range(P):
                 z[s * P + p] = projections[first + s, p]
-        rest = room[2:, : count * P]
-        sigma(z, c, value, rest[0], rest[1], rest[2])
+        sigma(z, c, value, slope, previous, h)
         for s in range(count):
             total = a[0] * value[s * P]
             for p in range(1, P):

@@ -12,6 +12,7 @@ normals below the diagonal and χ with d − n − s degrees of freedom on it, s
 """
 
 import functools
+import itertools
 import math
 from collections.abc import Callable, Iterator
 from concurrent.futures import Executor
@@ -103,7 +104,7 @@ class Gaussian:
             X = self._samples[self._done : self._done + rows].transpose(0, 1).contiguous()
             self._done += rows
         targets = self._teacher.project(X)
-        return Block(X, targets, self._labels.of(targets))
+        return Block(X, targets, self._labels.of(targets, map))
 
 
 class Span:
@@ -161,12 +162,19 @@ class Labels:
             Normals(seed, (2, r), 1, V) for r in range(first, first + len(V)) if self._noise
         ]
 
-    def of(self, targets: Tensor) -> Tensor:
+    def of(self, targets: Tensor, map: Map = map) -> Tensor:
         """Labels of samples with the projections (R, rows, P): (R, rows)."""
         if targets.device.type == "cpu":
-            y = targets.new_empty(targets.shape[:-1])
-            for projections, out in zip(targets, y, strict=True):
-                _kernel.labels(projections.numpy(), self._a.numpy(), self._c, out.numpy())
+            y, each = targets.new_empty(targets.shape[:-1]), max(1, _LEAST // targets.shape[-1])
+
+            def some(r: int, first: int) -> None:
+                rows = slice(first, first + each)
+                _kernel.labels(
+                    targets[r, rows].numpy(), self._a.numpy(), self._c, y[r, rows].numpy()
+                )
+
+            firsts = range(0, targets.shape[1], each)
+            list(map(some, *zip(*itertools.product(range(len(y)), firsts), strict=True)))
         else:
             y = self._activation(targets) @ self._a
         if self._streams:

@@ -4,14 +4,24 @@ The gradient is a combination of the rows of V* and V with coefficients that are
 VV*ᵀ and VVᵀ. So V stays in the span of V(0) and V*, whose dimension is rank + m at most, and the
 flow of V's coordinates there (`Teacher.into_span`) is the flow itself. For σ = h_K it reads
 
-    d v̄_i/dt  = K (I − v̄_i v̄_iᵀ) [Σ_p a_p M_ip^{K−1} v*_p − Σ_{j≠i} n_j² Q_ij^{K−1} v̄_j]
-    d n_i²/dt = 4 n_i² (Σ_p a_p M_ip^K − Σ_j n_j² Q_ij^K)
+    d v̄_i/dt     = K (I − v̄_i v̄_iᵀ) [Σ_p a_p M_ip^{K−1} v*_p − Σ_{j≠i} n_j² Q_ij^{K−1} v̄_j]
+    d log n_i/dt = 2 (Σ_p a_p M_ip^K − Σ_j n_j² Q_ij^K)
 
 in which no neuron's own norm moves its direction. Time is that of SGD: t = η · steps.
 
-SciPy's DOP853, an explicit Runge–Kutta method of order 8 with dense output, takes the steps. A
-plateau multiplies errors: what is off by δ in the overlaps at its start is off by about δ/M₀ times
-more at the drop. So the solver's tolerance is well below the one asked for.
+SciPy's DOP853, an explicit Runge–Kutta method of order 8 with dense output, takes the steps. Two
+things make them long and safe:
+
+- A plateau multiplies errors: what is off by δ in the overlaps at its start is off by about δ/M₀
+  times more at the drop. The solver's tolerance is the one asked for times the smallest M₀.
+- Neurons that have settled on a direction return there at rates near 4 a_p, which would bound every
+  step to come. Around their slow manifold the velocities u′ = f of their directions (and of their
+  log-norms) change by −A u, where A_ij = F′(Q_ij) n_j² between neurons and A_ii = ρ_i, the radial
+  pull, and A is symmetric after scaling by n. An eigenvector with rate λ above κ/h is slowed to
+  λ_c = κ/h: its velocity is multiplied by λ_c/λ, which leaves the manifold f = 0 where it is. What
+  moves at velocity v lags behind by v/λ_c in place of v/λ; so the others feel those neurons at
+  u + (1/λ − λ_c/λ²) f, where the lag is the right one, and only modes that lag by less than a
+  twentieth of the tolerance are slowed.
 
 Source: the closed system is classical (Saad and Solla 1995); for this student the notes have the
 flow of an aligned pair. The rest is ours.
@@ -20,19 +30,19 @@ flow of an aligned pair. The rest is ours.
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import NamedTuple
 
 import numpy as np
 import torch
 from numpy.typing import ArrayLike, NDArray
 from scipy.integrate import DOP853
+from threadpoolctl import threadpool_limits
 from torch import Tensor
 
 from plateaus.emergence.model import Student, Teacher
 from plateaus.emergence.population import (
     Learner,
     Loss,
-    population_gradient,
     population_loss,
 )
 
@@ -102,42 +112,41 @@ def flow(
     span = teacher.in_span(len(student.V))
     V = teacher.into_span(student.V.detach().double())
     population_loss(span, Student(V), loss=loss, learner=learner)  # refuses what does not fit
-    shape, device = V.shape, V.device
-
-    def velocity(_: float, y: NDArray[np.float64]) -> Any:
-        V = torch.from_numpy(y).view(shape).to(device)
-        if not bool(V.isfinite().all()):
-            return np.full_like(y, math.nan)
-        if learner == "spherical":  # trial points of a step are off the sphere a little
-            V = V / V.norm(dim=-1, keepdim=True)
-        gradient = population_gradient(span, Student(V), loss=loss, learner=learner)
-        return -gradient.reshape(-1).cpu().numpy()
-
-    seen = torch.full((len(at), *shape), math.nan, dtype=torch.float64)
+    system = _System(span, loss, learner, V, tolerance)
+    seen = torch.full((len(at), *V.shape), math.nan, dtype=torch.float64)
     seen[at == 0] = V.cpu()
-    last, reached, failed = V.cpu(), 0.0, math.inf
-    with np.errstate(all="ignore"):
-        solver = DOP853(
-            velocity,
-            0.0,
-            V.reshape(-1).cpu().numpy(),
-            max(float(at[-1]), 1e-300),
-            rtol=max(tolerance * _FINER, 3e-14),
-            atol=tolerance * _FINER,
-        )
-        while solver.status == "running" and reached < at[-1]:
-            solver.step()
-            if solver.status == "failed" or not np.isfinite(solver.y).all():
-                failed = reached
-                break
-            here = np.flatnonzero((at > reached) & (at <= solver.t))
-            if len(here):
-                path = solver.dense_output()(at[here])
-                seen[here] = torch.from_numpy(path.T.reshape(-1, *shape).copy())
-            reached = float(solver.t)
-            last = torch.from_numpy(solver.y).view(shape).clone()
-            if progress is not None:
-                progress(min(reached / float(at[-1]), 1.0))
+    last, reached, failed, end = V.cpu(), 0.0, math.inf, max(float(at[-1]), 1e-300)
+    y, h = system.start, math.inf
+    # One thread: PyTorch's own and those of SciPy's products would wait for each other.
+    with np.errstate(all="ignore"), threadpool_limits(1, "blas"):
+        while reached < at[-1] and failed == math.inf:
+            y = system.begin(y, h)
+            solver = DOP853(
+                system.velocity,
+                reached,
+                y,
+                end,
+                rtol=2.3e-14,  # none
+                atol=system.step_error,
+                first_step=min(h, end - reached) if h < math.inf else None,
+                max_step=system.longest_step,
+            )
+            for _ in range(_STEPS):
+                solver.step()
+                V = system.weights(solver.y)
+                if solver.status == "failed" or not bool(V.isfinite().all()):
+                    failed = reached
+                    break
+                here = np.flatnonzero((at > reached) & (at <= solver.t))
+                if len(here):
+                    path = solver.dense_output()(at[here])
+                    for k, point in zip(here, path.T, strict=True):
+                        seen[k] = system.weights(point).cpu()
+                y, h, reached, last = solver.y, float(solver.h_abs), float(solver.t), V.cpu()
+                if progress is not None:
+                    progress(min(reached / float(at[-1]), 1.0))
+                if solver.status != "running":
+                    break
     n = seen.norm(dim=-1)
     values = torch.full((len(at),), math.nan, dtype=torch.float64)
     for k in (~n.isnan().any(dim=-1)).nonzero()[:, 0].tolist():
@@ -148,13 +157,207 @@ def flow(
         overlaps=span.project(seen) / n[..., None],
         norms=n,
         loss=values,
-        V=teacher.out_of_span(last) if shape[1] == teacher.d else last,
+        V=teacher.out_of_span(last) if last.shape[1] == teacher.d else last,
         failed=failed,
     )
 
 
-# The solver's tolerance over the one asked for; tests hold the outcome to the latter.
-_FINER = 1e-5
+# Steps between two looks at what has settled, and h λ at most: of slowed modes, κ, and of fast ones
+# that are not slowed. DOP853 is stable to 6, where its dense output is no longer good.
+_STEPS, _KAPPA, _CALM = 8, 3.0, 3.0
+
+
+class _System:
+    """The flow of directions u_i and log-norms in one vector, with settled modes slowed."""
+
+    def __init__(
+        self, teacher: Teacher, loss: Loss, learner: Learner, V: Tensor, tolerance: float
+    ) -> None:
+        """For the start V (m, N), in the teacher's coordinates."""
+        self._teacher, self._shape = teacher, V.shape
+        self._mse, self._moving = loss == "mse", learner == "homogeneous"
+        self._a = teacher.a.to(V)
+        self._squares = [c * c for c in teacher.activation.coefficients]
+        n = V.norm(dim=-1, keepdim=True)
+        U = V / n
+        parts = [U.reshape(-1), n[:, 0].log()] if self._moving else [U.reshape(-1)]
+        self.start = torch.cat(parts).cpu().numpy()
+        M = float(teacher.project(U).abs().amax(dim=0).min())
+        within = tolerance * min(max(M / 5, 1e-6), 0.05)
+        self.step_error = within / math.sqrt(self.start.size)  # SciPy's norm is a mean
+        self._lag = tolerance / 20
+        self._like = V
+        self._settled: _Settled | None = None
+        self.longest_step = math.inf
+        self._room = [V.new_empty(len(V), width) for width in (teacher.P, len(V), len(V))]
+
+    def weights(self, y: NDArray[np.float64]) -> Tensor:
+        """V (m, N) of a state."""
+        U, log_n = self._split(torch.from_numpy(y).to(self._like.device))
+        V: Tensor = U * (log_n.exp() / U.norm(dim=-1))[:, None]
+        return V
+
+    def begin(self, y: NDArray[np.float64], h: float) -> NDArray[np.float64]:
+        """The state with unit directions; what has settled is found anew for steps of about h."""
+        state = torch.from_numpy(y).to(self._like.device).clone()
+        U, log_n = self._split(state)
+        U /= U.norm(dim=-1, keepdim=True)
+        self._settled, self.longest_step = None, math.inf
+        if h < math.inf:
+            self._slow(U, log_n, h)
+        return state.cpu().numpy()
+
+    def velocity(self, _: float, y: NDArray[np.float64]) -> NDArray[np.float64]:
+        """The right-hand side."""
+        U, log_n = self._split(torch.from_numpy(y).to(self._like.device))
+        result = torch.empty(y.size, dtype=U.dtype, device=U.device)
+        f, dlog_n = self._split(result)
+        here = self._settled
+        if here is None:
+            self._force(U, U, log_n, f, dlog_n)
+        else:
+            slow, slow_norms = U[here.rows], log_n[here.rows]
+            self._force(U[here.rows], U, log_n, slow, slow_norms, here.rows)
+            felt, felt_norms = U.clone(), log_n.clone()
+            felt[here.rows] += here.turning.ahead @ slow
+            felt_norms[here.rows] += here.growing.ahead @ slow_norms
+            self._force(felt, felt, felt_norms, f, dlog_n)
+            f[here.rows] += here.turning.slowed @ slow - here.turning.onto @ f[here.rows]
+            dlog_n[here.rows] += (
+                here.growing.slowed @ slow_norms - here.growing.onto @ dlog_n[here.rows]
+            )
+        return result.cpu().numpy()
+
+    def _force(
+        self,
+        X: Tensor,
+        Y: Tensor,
+        log_n: Tensor,
+        f: Tensor,
+        dlog_n: Tensor,
+        rows: Tensor | None = None,
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """Write what moves the directions X (r, N), `rows` of all, by all, Y (m, N).
+
+        Returns F′(Q) s and Q, both (r, m), and the radial pull ρ (r,); good until the next call.
+        """
+        R = self._teacher.project(X)
+        w, W, Q = (room[: len(X)] for room in self._room)
+        alpha = _slope(self._squares, R, self._a, w)
+        rho = torch.linalg.vecdot(w, R)
+        if self._mse:
+            own = torch.arange(len(X), device=X.device)
+            columns = own if rows is None else rows
+            torch.mm(X, Y.mT, out=Q)
+            Q[own, columns] = 1
+            alpha -= _slope(self._squares, Q, (2 * log_n).exp(), W)
+            W[own, columns] = 0
+            rho -= torch.linalg.vecdot(W, Q)
+            torch.mm(W, Y, out=f).neg_()
+        else:
+            f.zero_()
+        if self._teacher.directions is None:
+            f[:, : w.shape[1]] += w
+        else:
+            f.addmm_(w, self._teacher.directions.to(w))
+        f.addcmul_(rho[:, None], X, value=-1)
+        dlog_n[:] = 2 * alpha
+        return W, Q, rho
+
+    def _slow(self, U: Tensor, log_n: Tensor, h: float) -> None:
+        """Look for settled modes with rates above κ/h, slow them, and bound the step."""
+        if not self._mse or not self._moving:
+            return
+        n, most = log_n.exp(), _KAPPA / h
+        rates = n**2 * max(4 * sum(self._squares), sum(k * c for k, c in enumerate(self._squares)))
+        near = self._teacher.project(U).abs().amax(dim=-1) > 0.9
+        if not bool((near & (rates > most)).any()):
+            return
+        f, dlog_n = torch.empty_like(U), torch.empty_like(log_n)
+        W, Q, rho = self._force(U, U, log_n, f, dlog_n)
+        rows = (near & (rates + W.abs().sum(dim=-1) > most)).nonzero()[:, 0]
+        n, q = n[rows], Q[rows][:, rows]
+        A, B = torch.empty_like(q), 4 * _series(self._squares, q) * n * n[:, None]
+        _slope(self._squares, q, n, A)
+        A *= n[:, None]
+        A.diagonal().copy_(rho[rows])
+        turning = self._modes(A, n, f[rows], most)
+        growing = self._modes(B, n, dlog_n[rows, None], most)
+        left = max(turning.fastest, growing.fastest)
+        if left > most:
+            self.longest_step = _CALM / left
+        if turning.some or growing.some:
+            self.longest_step = min(self.longest_step, 1.25 * h)
+            self._settled = _Settled(rows, turning, growing)
+
+    def _modes(self, A: Tensor, n: Tensor, velocity: Tensor, most: float) -> "_Modes":
+        """Of A, symmetric in the coordinates n_i u_i: the modes to slow down."""
+        rates, E = torch.linalg.eigh(A)
+        speed = (E.mT @ (n[:, None] * velocity)).norm(dim=-1)
+        lag = speed * (E.abs() / n[:, None]).amax(dim=0) / most
+        slow = (rates > most) & (lag < self._lag)
+        factor = torch.where(slow, most / rates, 0.0)
+        ahead = torch.where(slow, (1 - factor) / rates, 0.0)
+        left, right = E / n[:, None], E.mT * n
+        return _Modes(
+            left @ (slow.to(n)[:, None] * right),
+            left @ (factor[:, None] * right),
+            left @ (ahead[:, None] * right),
+            bool(slow.any()),
+            float(torch.where(slow, 0.0, rates).max()),
+        )
+
+    def _split(self, state: Tensor) -> tuple[Tensor, Tensor]:
+        """U (m, N) and log n (m,)."""
+        m, N = self._shape
+        U = state[: m * N].view(m, N)
+        return U, state[m * N :] if self._moving else U.new_zeros(m)
+
+
+class _Modes(NamedTuple):
+    """Matrices that act on the modes to slow: as 1, as λ_c/λ, and as 1/λ − λ_c/λ².
+
+    `some`: whether there are any; `fastest`: the greatest rate of those that are not slowed.
+    """
+
+    onto: Tensor
+    slowed: Tensor
+    ahead: Tensor
+    some: bool
+    fastest: float
+
+
+class _Settled(NamedTuple):
+    """Settled neurons, and the modes of their directions and of their log-norms."""
+
+    rows: Tensor
+    turning: _Modes
+    growing: _Modes
+
+
+def _slope(squares: list[float], x: Tensor, weights: Tensor, out: Tensor) -> Tensor:
+    """Write F′(x)·weights, and sum F(x)·weights over the last axis, F(x) = Σ_k c_k² x^k."""
+    K = len(squares) - 1
+    if K and not any(squares[:K]):
+        torch.mul(x, K * squares[K], out=out) if K > 1 else out.fill_(squares[K])
+        for _ in range(K - 2):
+            out.mul_(x)
+        out.mul_(weights)
+        total: Tensor = torch.linalg.vecdot(out, x) / K
+    else:
+        out[:] = _series([k * c for k, c in enumerate(squares)][1:], x).mul_(weights)
+        total = _series(squares, x) @ weights
+    return total
+
+
+def _series(coefficients: list[float], x: Tensor) -> Tensor:
+    """Σ_k c_k x^k by Horner's rule, in new memory."""
+    value = torch.full_like(x, coefficients[-1] if coefficients else 0.0)
+    for c in coefficients[-2::-1]:
+        value.mul_(x)
+        if c:
+            value.add_(c)
+    return value
 
 
 def _times(times: ArrayLike | Tensor) -> NDArray[np.float64]:

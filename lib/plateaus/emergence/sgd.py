@@ -33,6 +33,7 @@ threads there are, nor for these two on method or batch.
 
 import bisect
 import inspect
+import itertools
 import math
 import operator
 from collections.abc import Callable, Iterator, Sequence
@@ -52,6 +53,9 @@ from plateaus.emergence.model import Student, Teacher, _generator, compress
 from plateaus.emergence.population import Learner, Loss, population_loss
 
 Method = Literal["auto", "direct", "blocked", "reduced"]
+
+# Samples of a mini-batch that one thread takes at a time.
+_PART = 512
 
 # Samples in a block: the more, the fewer calls, but the greater the Gram matrix.
 _BLOCK = 128
@@ -231,6 +235,8 @@ def online_sgd(
 
     if not _compiled(V) and method == "direct":
         _direct(seen, source(0, len(V)))
+    elif _compiled(V) and method == "direct" and batch > 1:
+        _mini_batches(seen, source(0, len(V)))
     elif not _compiled(V) or batch > 1 or method == "blocked":
         _in_blocks(seen, source(0, len(V)))
     else:
@@ -492,12 +498,71 @@ def _direct_compiled(seen: _Seen, which: slice, source: Source, spare: Executor 
         done += count
 
 
+def _mini_batches(seen: _Seen, source: Gaussian | Span) -> None:
+    """The textbook loop with mini-batches on the CPU: a batch in parts, side by side."""
+    recipe, V, B = seen.recipe, seen.V, seen.recipe.batch
+    c = _kernel.series(seen.teacher.activation.coefficients, V.numpy().dtype)
+    parts = range(0, B, _PART)
+    gram, never = V[0, :0, :0].numpy(), np.empty(0)
+    threads = torch.get_num_threads()
+
+    def moves(block: Block, rate: float, r: int, rows: slice) -> tuple[Tensor, Tensor, bool]:
+        """What a part of a batch adds to A (m,) and to V (m, d), and whether it is finite."""
+        X, y = block.X[r, rows], block.y[r, rows]
+        projections = X @ V[r].T
+        decay, weights = V.new_ones(V.shape[1]), torch.zeros_like(projections)
+        square = (torch.linalg.vector_norm(V[r], dim=-1, dtype=torch.float64) ** 2).numpy()
+        _, status = _kernel.sequence(
+            projections.numpy(), gram, y.numpy(), square, np.array([rate * len(X) / B]), len(X), c,
+            recipe.correlation, recipe.spherical, gram, gram, math.inf, 0, never,
+            decay.numpy(), weights.numpy(),
+        )  # fmt: skip
+        return decay - 1, weights.T @ X, status != FAILED
+
+    with ThreadPoolExecutor(threads, initializer=torch.set_num_threads, initargs=(1,)) as pool:
+        # A thread is worth its while where its share is no trifle.
+        over: Any = pool.map if B * V[0].numel() >= 2**16 else map
+        try:
+            torch.set_num_threads(1)  # its own threads would keep a core busy while they wait
+            done, running = 0, seen.running
+            while done < recipe.steps and bool(running.any()):
+                block = source.take(recipe.block * B, over)
+                for first in range(0, min(recipe.block, recipe.steps - done) * B, B):
+                    if not bool(running.any()):
+                        return
+                    rates = seen.rates(done, 1, slice(None))[:, 0]
+                    rows = [slice(first + p, first + min(p + _PART, B)) for p in parts]
+                    which = running.nonzero()[:, 0].tolist()
+                    tasks = [(block, rates[r], r, at) for r in which for at in rows]
+                    found = iter(list(over(moves, *zip(*tasks, strict=True))))
+                    sound = running.clone()
+                    for r in which:
+                        mine = list(itertools.islice(found, len(parts)))
+                        sound[r] = all(finite for *_, finite in mine)
+                        if sound[r]:
+                            V[r] *= 1 + sum(decay for decay, *_ in mine)[:, None]
+                            for _, move, _ in mine:
+                                V[r] += move
+                    done += 1
+                    length = V.norm(dim=-1)
+                    sound &= _sound(length)
+                    if recipe.spherical:
+                        V /= length[..., None]
+                    seen.failed[running & ~sound] = float(done)
+                    if recipe.until < math.inf:
+                        seen.note_hits(done, sound)
+                    seen.record(done, sound)
+                    running = seen.running
+        finally:
+            torch.set_num_threads(threads)
+
+
 def _in_blocks(seen: _Seen, source: Gaussian | Span) -> None:
     """Blocks of several steps, all replicates side by side, on any device.
 
-    With strides of one step there is no Gram matrix: it is the textbook loop with its products
-    over the batch. For `reduced` the samples bring coordinates outside of the span, by which V
-    widens until the block ends.
+    With strides of one step, for a learning rate that depends on the state, there is no Gram
+    matrix. For `reduced` the samples bring coordinates outside of the span, by which V widens until
+    the block ends.
     """
     recipe, V, B = seen.recipe, seen.V, seen.recipe.batch
     width, on_cpu = V.shape[-1], _compiled(V)
