@@ -163,6 +163,26 @@ def test_norms_that_blow_up_are_reported_and_what_came_before_is_kept():
     assert run.V.isfinite().all()
 
 
+def test_neurons_that_share_a_direction_are_slowed_together_and_stay_exact():
+    # Each of the four is slow enough alone; what they return at together would bound the steps.
+    teacher = Teacher([1.0], d=6, activation=h4)
+    V = torch.zeros(4, 6, dtype=torch.float64)
+    V[:, 0], V[:, 1:5] = 0.5, 0.01 * torch.eye(4)
+    times = torch.linspace(0, 100, 101).double()
+    run = flow(teacher, Student(V), times)
+    exact = in_full_space(teacher, V, times.tolist())
+    torch.testing.assert_close(run.overlaps, unit(exact)[..., :1], rtol=0, atol=1e-6)
+    torch.testing.assert_close(run.norms, exact.norm(dim=-1), rtol=0, atol=1e-6)
+
+
+def test_a_wide_result_can_go_on_where_directions_are_given():
+    teacher = Teacher([0.8, 0.5, 0.3], d=6, activation=h4, directions=tilted(3, 6))
+    start = Student.on_sphere(6, 5, 0.3, seed=0, dtype=torch.float64)
+    whole, first = flow(teacher, start, [10.0]), flow(teacher, start, [4.0])
+    second = flow(teacher, Student(first.V), [6.0])
+    torch.testing.assert_close(second.overlaps, whole.overlaps, rtol=0, atol=1e-6)
+
+
 def test_progress_is_told():
     teacher, _, _, _ = CASES["h_4"]
     told = []

@@ -500,3 +500,14 @@ def test_a_step_of_sgd_drifts_up_below_the_critical_rate_and_down_above():
         scores.append((change.mean() / change.std() * len(change) ** 0.5).item())
     assert scores[0] > 4
     assert scores[1] < -4
+
+
+@pytest.mark.parametrize("K", [4, 6])
+def test_a_pair_that_starts_on_its_direction_grows_by_the_logistic_law(K):
+    teacher = Teacher([1.0], d=4, activation=Activation.hermite(K))
+    V = torch.zeros(1, 4, dtype=torch.float64)
+    V[0, 0] = 0.1 * (1 + 2e-16)
+    times = torch.linspace(0, 3, 31).double()
+    mass = greedy(teacher, Student(V)).mass(times)[:, 0]
+    logistic = 1 / (1 + (1 / 0.01 - 1) * torch.exp(-4 * times))
+    torch.testing.assert_close(mass, logistic, rtol=1e-6, atol=0)

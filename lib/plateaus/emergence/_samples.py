@@ -173,8 +173,8 @@ class Labels:
                     targets[r, rows].numpy(), self._a.numpy(), self._c, y[r, rows].numpy()
                 )
 
-            firsts = range(0, targets.shape[1], each)
-            list(map(some, *zip(*itertools.product(range(len(y)), firsts), strict=True)))
+            shares = [*itertools.product(range(len(y)), range(0, targets.shape[1], each))]
+            list(map(some, *zip(*shares or [(0, 0)], strict=True)))
         else:
             y = self._activation(targets) @ self._a
         if self._streams:

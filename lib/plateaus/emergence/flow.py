@@ -2,26 +2,32 @@ r"""Population gradient flow in overlap coordinates: dV/dt = −∇_V L, at a co
 
 The gradient is a combination of the rows of V* and V with coefficients that are functions of
 VV*ᵀ and VVᵀ. So V stays in the span of V(0) and V*, whose dimension is rank + m at most, and the
-flow of V's coordinates there (`Teacher.into_span`) is the flow itself. For σ = h_K it reads
+flow of V's coordinates there (`Teacher.into_span`) is the flow itself. With F(x) = Σ_k c_k² x^k,
+u_i = v_i/n_i, M_ip = ⟨u_i, v*_p⟩ and Q_ij = ⟨u_i, u_j⟩ it reads
 
-    d v̄_i/dt     = K (I − v̄_i v̄_iᵀ) [Σ_p a_p M_ip^{K−1} v*_p − Σ_{j≠i} n_j² Q_ij^{K−1} v̄_j]
-    d log n_i/dt = 2 (Σ_p a_p M_ip^K − Σ_j n_j² Q_ij^K)
+    du_i/dt      = Σ_p a_p F′(M_ip) v*_p − Σ_{j≠i} n_j² F′(Q_ij) u_j − ρ_i u_i,
+    d log n_i/dt = 2 (Σ_p a_p F(M_ip) − Σ_j n_j² F(Q_ij)),
+    ρ_i          = Σ_p a_p F′(M_ip) M_ip − Σ_{j≠i} n_j² F′(Q_ij) Q_ij,
 
-in which no neuron's own norm moves its direction. Time is that of SGD: t = η · steps.
+in which no neuron's own norm moves its direction. For σ = h_K, F′(x) = K x^{K−1}. Time is that of
+SGD: t = η · steps.
 
 SciPy's DOP853, an explicit Runge–Kutta method of order 8 with dense output, takes the steps. Two
 things make them long and safe:
 
-- A plateau multiplies errors: what is off by δ in the overlaps at its start is off by about δ/M₀
-  times more at the drop. The solver's tolerance is the one asked for times the smallest M₀.
-- Neurons that have settled on a direction return there at rates near 4 a_p, which would bound every
-  step to come. Around their slow manifold the velocities u′ = f of their directions (and of their
-  log-norms) change by −A u, where A_ij = F′(Q_ij) n_j² between neurons and A_ii = ρ_i, the radial
-  pull, and A is symmetric after scaling by n. An eigenvector with rate λ above κ/h is slowed to
-  λ_c = κ/h: its velocity is multiplied by λ_c/λ, which leaves the manifold f = 0 where it is. What
-  moves at velocity v lags behind by v/λ_c in place of v/λ; so the others feel those neurons at
-  u + (1/λ − λ_c/λ²) f, where the lag is the right one, and only modes that lag by less than a
-  twentieth of the tolerance are slowed.
+- A plateau multiplies errors: one of δ at its start is one of up to δ M₀^{1−K} at the drop. So the
+  solver's tolerance is the one asked for times a fifth of M₀, the least over the directions of the
+  greatest overlap at the start; with that, the tests find the outcome within what is asked for.
+- Neurons that have settled on a direction p return there at rates F′(1) a_p, and their log-norms at
+  4 F(1) a_p, which would bound every step to come. To leading order a deviation of the settled u_i
+  from their slow manifold f = 0, f the right-hand side above, decays as δu′ = −A δu, with
+  A_ij = F′(Q_ij) n_j² between them and A_ii = ρ_i; that of their log-norms with B_ij =
+  4 F(Q_ij) n_j². Both are symmetric in the coordinates n_i δu_i. An eigenvector with a rate λ above
+  λ_c = κ/h, h being a step, is slowed: its velocity is multiplied by λ_c/λ, which leaves f = 0
+  where it is. What follows a manifold that moves at velocity v lags behind by v/λ_c in place of
+  v/λ; so everything but that velocity is computed with those neurons at u + (1/λ − λ_c/λ²) f, where
+  the lag is the right one, and only modes that lag by less than a twentieth of the tolerance are
+  slowed.
 
 Source: the closed system is classical (Saad and Solla 1995); for this student the notes have the
 flow of an aligned pair. The rest is ours.
@@ -60,7 +66,7 @@ class FlowRun:
             that begins with `Teacher.basis` (in the coordinates of x where width = d): `flow` and
             `online_sgd(…, method="reduced")` can go on from it.
         failed: the time that the flow reached before its numbers ceased to be finite; inf if they
-            never did. A loss without a minimum drives norms to infinity in finite time.
+            never did. A loss without a minimum drives norms up exponentially, until they overflow.
     """
 
     times: Tensor
@@ -117,7 +123,7 @@ def flow(
     seen[at == 0] = V.cpu()
     last, reached, failed, end = V.cpu(), 0.0, math.inf, max(float(at[-1]), 1e-300)
     y, h = system.start, math.inf
-    # One thread: PyTorch's own and those of SciPy's products would wait for each other.
+    # One thread for NumPy's products: its threads and PyTorch's would wait for each other.
     with np.errstate(all="ignore"), threadpool_limits(1, "blas"):
         while reached < at[-1] and failed == math.inf:
             y = system.begin(y, h)
@@ -126,7 +132,7 @@ def flow(
                 reached,
                 y,
                 end,
-                rtol=2.3e-14,  # none
+                rtol=2.3e-14,  # SciPy's least
                 atol=system.step_error,
                 first_step=min(h, end - reached) if h < math.inf else None,
                 max_step=system.longest_step,
@@ -162,9 +168,10 @@ def flow(
     )
 
 
-# Steps between two looks at what has settled, and h λ at most: of slowed modes, κ, and of fast ones
-# that are not slowed. DOP853 is stable to 6, where its dense output is no longer good.
-_STEPS, _KAPPA, _CALM = 8, 3.0, 3.0
+# Steps between two looks at what has settled; h λ of slowed modes, κ, and of fast ones that are not
+# slowed, at most; and how much a step may grow until the next look. DOP853 is stable up to 6, where
+# its dense output is no longer good.
+_STEPS, _KAPPA, _FREE, _GROWTH = 8, 3.0, 3.0, 1.25
 
 
 class _System:
@@ -185,7 +192,7 @@ class _System:
         M = float(teacher.project(U).abs().amax(dim=0).min())
         within = tolerance * min(max(M / 5, 1e-6), 0.05)
         self.step_error = within / math.sqrt(self.start.size)  # SciPy's norm is a mean
-        self._lag = tolerance / 20
+        self._most_lag = tolerance / 20
         self._like = V
         self._settled: _Settled | None = None
         self.longest_step = math.inf
@@ -216,8 +223,9 @@ class _System:
         if here is None:
             self._force(U, U, log_n, f, dlog_n)
         else:
-            slow, slow_norms = U[here.rows], log_n[here.rows]
-            self._force(U[here.rows], U, log_n, slow, slow_norms, here.rows)
+            settled = U[here.rows]
+            slow, slow_norms = torch.empty_like(settled), torch.empty_like(log_n[here.rows])
+            self._force(settled, U, log_n, slow, slow_norms, here.rows)
             felt, felt_norms = U.clone(), log_n.clone()
             felt[here.rows] += here.turning.ahead @ slow
             felt_norms[here.rows] += here.growing.ahead @ slow_norms
@@ -237,9 +245,11 @@ class _System:
         dlog_n: Tensor,
         rows: Tensor | None = None,
     ) -> tuple[Tensor, Tensor, Tensor]:
-        """Write what moves the directions X (r, N), `rows` of all, by all, Y (m, N).
+        """Write du/dt and d log n/dt of the module's docstring into f (r, N) and dlog_n (r,).
 
-        Returns F′(Q) s and Q, both (r, m), and the radial pull ρ (r,); good until the next call.
+        For the directions X (r, N), which are `rows` of all (or all), as moved by all, Y (m, N).
+        Returns n_j² F′(Q_ij), with 0 for a neuron itself, and Q, both (r, m), and ρ (r,), good
+        until the next call; for the correlation loss, whose second sums are absent, only ρ.
         """
         R = self._teacher.project(X)
         w, W, Q = (room[: len(X)] for room in self._room)
@@ -270,8 +280,10 @@ class _System:
             return
         n, most = log_n.exp(), _KAPPA / h
         rates = n**2 * max(4 * sum(self._squares), sum(k * c for k, c in enumerate(self._squares)))
-        near = self._teacher.project(U).abs().amax(dim=-1) > 0.9
-        if not bool((near & (rates > most)).any()):
+        best, nearest = self._teacher.project(U).abs().max(dim=-1)
+        near = best > 0.9
+        together = torch.zeros_like(self._a).index_add(0, nearest, near * rates)  # of a direction
+        if float(together.max()) <= most:
             return
         f, dlog_n = torch.empty_like(U), torch.empty_like(log_n)
         W, Q, rho = self._force(U, U, log_n, f, dlog_n)
@@ -285,9 +297,9 @@ class _System:
         growing = self._modes(B, n, dlog_n[rows, None], most)
         left = max(turning.fastest, growing.fastest)
         if left > most:
-            self.longest_step = _CALM / left
+            self.longest_step = _FREE / left
         if turning.some or growing.some:
-            self.longest_step = min(self.longest_step, 1.25 * h)
+            self.longest_step = min(self.longest_step, _GROWTH * h)
             self._settled = _Settled(rows, turning, growing)
 
     def _modes(self, A: Tensor, n: Tensor, velocity: Tensor, most: float) -> "_Modes":
@@ -295,7 +307,7 @@ class _System:
         rates, E = torch.linalg.eigh(A)
         speed = (E.mT @ (n[:, None] * velocity)).norm(dim=-1)
         lag = speed * (E.abs() / n[:, None]).amax(dim=0) / most
-        slow = (rates > most) & (lag < self._lag)
+        slow = (rates > most) & (lag < self._most_lag)
         factor = torch.where(slow, most / rates, 0.0)
         ahead = torch.where(slow, (1 - factor) / rates, 0.0)
         left, right = E / n[:, None], E.mT * n
@@ -338,7 +350,7 @@ class _Settled(NamedTuple):
 def _slope(squares: list[float], x: Tensor, weights: Tensor, out: Tensor) -> Tensor:
     """Write F′(x)·weights, and sum F(x)·weights over the last axis, F(x) = Σ_k c_k² x^k."""
     K = len(squares) - 1
-    if K and not any(squares[:K]):
+    if K and not any(squares[:K]):  # σ = h_K: F(x) = F′(x) x/K
         torch.mul(x, K * squares[K], out=out) if K > 1 else out.fill_(squares[K])
         for _ in range(K - 2):
             out.mul_(x)

@@ -242,9 +242,9 @@ def critical_eta(teacher: Teacher, student: Student) -> Tensor:
         7.  drift wins iff  η < η_c = 2 a_p g(M) / ((d − 1)(E f*² + noise²) E σ′²),
             η_c = 2 a_p |M|^{K−2}/(d − 1) for h_K, Σ a_p² = 1 and no noise: about a_p d^{−K/2}.
 
-    Steps 4 and 6 drop O(M²) of the noise term, with a large constant, and O(1/d) of it, which for
-    h_K is (2K + 8K a_p²)/d. A mini-batch of B ≪ d multiplies η_c by B. SGD's noise is
-    heavy-tailed, so that safe learning rates are far below η_c.
+    Steps 4 and 6 drop O(M²) of the noise term, with a large constant, and steps 1, 4 and 6 O(1/d)
+    of it, which for h_K is (2K + 8K a_p²)/d. A mini-batch of B ≪ d multiplies η_c by B. SGD's noise
+    is heavy-tailed, so that safe learning rates are far below η_c.
 
     Arguments:
         teacher: f*, with the noise of its labels.
@@ -287,8 +287,9 @@ class _Curve:
         c2 = _squares(activation)
         C = float(sum(c2[1:]))
         settled = (max(math.log(ratio), 0) + 40) * float(_growth(c2, torch.ones(()))) / (2 * C)
+        settled += logit(_LARGEST)
         per_unit = 256
-        before = math.ceil(max(-logit(least**2), 1) * per_unit) + 1
+        before = math.ceil(max(-logit(min(least**2, _LARGEST)), 1) * per_unit) + 1
         ell = np.arange(-before, math.ceil(settled * per_unit) + 1) / per_unit
 
         def integral(f: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -309,14 +310,18 @@ class _Curve:
         )
 
     def log_odds(self, M: NDArray[np.float64]) -> NDArray[np.float64]:
-        """ℓ at overlap M > 0; the end of the curve where M is 1."""
-        ell: NDArray[np.float64] = np.minimum(logit(np.minimum(M, 1) ** 2), self.tau.x[-1])
+        """ℓ at overlap M > 0; M² up to 1 − 1e-12, from where on nothing depends on it."""
+        ell: NDArray[np.float64] = logit(np.minimum(M**2, _LARGEST))
         return ell
 
     def at(self, tau: NDArray[np.float64]) -> NDArray[np.float64]:
         """ℓ at time τ; the end of the curve where τ is beyond it."""
         ell: NDArray[np.float64] = self.inverse(np.minimum(tau, self.inverse.x[-1]))
         return ell
+
+
+# The greatest M² at a start.
+_LARGEST = 1 - 1e-12
 
 
 def _select(score: Tensor, near: Tensor) -> tuple[Tensor, ...]:

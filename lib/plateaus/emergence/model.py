@@ -173,7 +173,7 @@ class Teacher:
                 f"the last being d."
             )
         rank = span.d - V.shape[-2]
-        if V.shape[-1] < self.d or self.directions is None:
+        if V.shape[-1] != self.d or self.directions is None:
             V = torch.nn.functional.pad(V, (0, max(0, span.d - V.shape[-1])))
             within, outside = V[..., :rank], V[..., rank:]
         else:

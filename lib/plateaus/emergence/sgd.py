@@ -507,7 +507,7 @@ def _mini_batches(seen: _Seen, source: Gaussian | Span) -> None:
     threads = torch.get_num_threads()
 
     def moves(block: Block, rate: float, r: int, rows: slice) -> tuple[Tensor, Tensor, bool]:
-        """What a part of a batch adds to A (m,) and to V (m, d), and whether it is finite."""
+        """What a part of a batch adds to A (m,) and V (m, d); whether its residuals are finite."""
         X, y = block.X[r, rows], block.y[r, rows]
         projections = X @ V[r].T
         decay, weights = V.new_ones(V.shape[1]), torch.zeros_like(projections)
@@ -519,10 +519,10 @@ def _mini_batches(seen: _Seen, source: Gaussian | Span) -> None:
         )  # fmt: skip
         return decay - 1, weights.T @ X, status != FAILED
 
-    with ThreadPoolExecutor(threads, initializer=torch.set_num_threads, initargs=(1,)) as pool:
-        # A thread is worth its while where its share is no trifle.
-        over: Any = pool.map if B * V[0].numel() >= 2**16 else map
-        try:
+    try:
+        with ThreadPoolExecutor(threads, initializer=torch.set_num_threads, initargs=(1,)) as pool:
+            # A thread is worth its while where its share is no trifle.
+            over: Any = pool.map if B * V[0].numel() >= 2**16 else map
             torch.set_num_threads(1)  # its own threads would keep a core busy while they wait
             done, running = 0, seen.running
             while done < recipe.steps and bool(running.any()):
@@ -547,14 +547,14 @@ def _mini_batches(seen: _Seen, source: Gaussian | Span) -> None:
                     length = V.norm(dim=-1)
                     sound &= _sound(length)
                     if recipe.spherical:
-                        V /= length[..., None]
+                        V[running] /= length[running, :, None]
                     seen.failed[running & ~sound] = float(done)
                     if recipe.until < math.inf:
                         seen.note_hits(done, sound)
                     seen.record(done, sound)
                     running = seen.running
-        finally:
-            torch.set_num_threads(threads)
+    finally:  # when the pools, whose threads set it to 1, are gone
+        torch.set_num_threads(threads)
 
 
 def _in_blocks(seen: _Seen, source: Gaussian | Span) -> None:
@@ -568,20 +568,20 @@ def _in_blocks(seen: _Seen, source: Gaussian | Span) -> None:
     width, on_cpu = V.shape[-1], _compiled(V)
     threads = torch.get_num_threads()
     # One thread draws ahead, and the products take the others.
-    with (
-        ThreadPoolExecutor(1, initializer=torch.set_num_threads, initargs=(1,)) as sampler,
-        ThreadPoolExecutor(threads) as pool,
-    ):
-        # A thread is worth its while where a replicate's share is no trifle.
-        large = recipe.block * B * V[0].numel() >= 2**16
-        over: Any = pool.map if on_cpu and large else map
+    try:
+        with (
+            ThreadPoolExecutor(1, initializer=torch.set_num_threads, initargs=(1,)) as sampler,
+            ThreadPoolExecutor(threads) as pool,
+        ):
+            # A thread is worth its while where a replicate's share is no trifle.
+            large = recipe.block * B * V[0].numel() >= 2**16
+            over: Any = pool.map if on_cpu and large else map
 
-        def draw() -> tuple[Block, Tensor]:
-            block = source.take(recipe.block * B, over)
-            return block, block.X @ block.X.mT if recipe.stride > 1 else V[:, :0, :0]
+            def draw() -> tuple[Block, Tensor]:
+                block = source.take(recipe.block * B, over)
+                return block, block.X @ block.X.mT if recipe.stride > 1 else V[:, :0, :0]
 
-        endless = iter(draw, None)
-        try:
+            endless = iter(draw, None)
             if on_cpu:
                 torch.set_num_threads(max(1, threads - 1))
             done, running = 0, seen.running
@@ -608,8 +608,8 @@ def _in_blocks(seen: _Seen, source: Gaussian | Span) -> None:
                         running = seen.running
                 if done == recipe.steps:
                     return
-        finally:
-            torch.set_num_threads(threads)
+    finally:  # when the pools, whose threads set it to 1, are gone
+        torch.set_num_threads(threads)
 
 
 def _advance(
@@ -637,7 +637,7 @@ def _advance(
         length = V.norm(dim=-1)
         failed |= running & ~_sound(length).cpu()
         if recipe.spherical:
-            V /= length[..., None]
+            V /= torch.where(running.to(V.device)[:, None], length, 1)[..., None]
     if bool(failed.any()):
         seen.failed[failed] = (done + taken[failed]).double()
     return running & ~failed & (taken == count)
@@ -703,7 +703,7 @@ def _sequence(
         projections: (R, count·B, m), Λ; overwritten.
         gram: (R, count·B, count·B), X Xᵀ; not read if `count` is 1.
         part: the samples' targets and labels.
-        square: (R, m), float64, ‖v_i‖² at the start; overwritten.
+        square: (R, m), float64, ‖v_i‖² at the start; may be overwritten.
         overlaps: (R, m, P), VV*ᵀ.
         count: steps to take.
         done: steps taken before.
