@@ -22,7 +22,11 @@ known from λ_s = V x_s and the norms. From there the three methods part:
               sample is its coordinates there, which are normal, and its distance χ from that
               span, χ² of the chi-squared law with d − rank − m degrees of freedom:
 
-                  λ = R λ* + L w,   R ← A∘R + b λ*ᵀ,   L ← [A∘L + b wᵀ | χ b], made m × m again.
+                  λ = R λ* + L w,   R ← A∘R + b λ*ᵀ,   L ← [A∘L + b wᵀ | χ b], made m × m again,
+
+              where V = [R | L], λ* (rank,) and w (m,) are the sample's coordinates along the
+              teacher's span and the rest of V's. A block of S samples has S more coordinates
+              outside, triangular among themselves (`_samples`), in place of χ.
 
               Other samples, the same law at every finite d and η, at a cost free of d.
 
@@ -456,7 +460,7 @@ def _direct(seen: _Seen, source: Gaussian | Span) -> None:
         if not recipe.correlation:
             r = r - (n**2 * value).sum(dim=-1, keepdim=True)
         step = _tensor(seen.rates(done, 1, slice(None)), V)[..., None] / recipe.batch * r
-        b = step * n * slope
+        b = step * n * slope  # n = 1 for the spherical learner
         if recipe.spherical:
             A = 1 - (z * b).sum(dim=-2)
         else:
@@ -624,7 +628,7 @@ def _advance(
 ) -> Tensor:
     """Take `count` steps on V (R, m, w), in place; which replicates took them all, (R,)."""
     recipe = seen.recipe
-    projections = part.X @ V.mT
+    projections = part.X @ V.mT  # for `reduced` R λ* + L w of every sample, part.X = [λ* w | T]
     square = torch.linalg.vector_norm(V, dim=-1, dtype=torch.float64) ** 2
     overlaps = seen.teacher.project(V[..., : seen.V.shape[-1]])
     sequence = _sequence_compiled if _compiled(V) else _sequence
@@ -735,9 +739,10 @@ def _sequence(
         A = 1 - (z * b).sum(1) if recipe.spherical else 1 + (r * (2 * value - z * slope)).sum(1)
         if count > 1:
             K = gram[:, now, now]
+            # The diagonal of G⁺ = (A∘V + bᵀX)(A∘V + bᵀX)ᵀ.
             square = (A**2 * square + 2 * A * (b * lam).sum(1) + (b * (K @ b)).sum(1)).double()
             sound &= ((square > 0) & (square <= largest)).all(dim=-1)
-            if recipe.spherical:
+            if recipe.spherical:  # its division by the norms goes into A and b
                 scale = square.rsqrt().to(projections)
                 A, b, square = A * scale, b * scale[:, None], torch.ones_like(square)
         failed = running & ~sound
@@ -800,7 +805,7 @@ def _reduced_compiled(seen: _Seen, which: slice, source: Source, spare: Executor
 
 
 def _narrow(V: Tensor, width: int) -> Tensor:
-    """V (R, m, wide) in the coordinates of a span again: the last m of `width` hold the rest."""
+    """V (R, m, wide) in a span's coordinates again: of `width`, the last m hold L, made m × m."""
     if V.shape[-1] == width:
         return V
     rank = width - V.shape[-2]
