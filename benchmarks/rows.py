@@ -120,7 +120,7 @@ def population_flow() -> Row:
     """Plateaus far longer than drops; a unit is a unit of flow time, and a run takes all of it."""
     problem, until = Problem(4096, 256), 12_000
     start = Student.on_sphere(4096, 256, 1e-2, seed=0, axes=256, dtype=torch.float64)
-    what = "`flow`, d=4096, m=P=256, float64, to 1e-6"
+    what = "`flow`, d=4096, m=P=256, float64, tolerance 1e-6"
     ours = Contender(
         lambda units: flow(problem.teacher, start, [float(units)]), units=until, grain=0
     )
