@@ -26,8 +26,8 @@ and, in brackets, the least and the greatest. Rates are medians.
   drawn by two threads, half each; then the products, by two threads). *On one core, then*: the same
   with the normals drawn by one core while the other rests.
 - *64 runs in turn* have the rate of one run, so one run is what is timed.
-- `flow` follows the population gradient flow at tolerance 1e-6, in float64, until t = 12,000, when 90 %
-  of the directions are learned. *Gradient descent* takes the largest stable steps, on V (m × d) and
-  by the closed form of the gradient; it is timed over a stretch from the start. A unit of either is
-  one of flow time, and our run is the whole one, which takes minutes.
+- `flow` follows the population gradient flow at tolerance 1e-6, in float64, until t = 12,000,
+  when 90 % of the directions are learned. *Gradient descent* takes the largest stable steps, on V
+  (m × d), by the closed form of the gradient; it is timed over a stretch from the start. A unit
+  of either is one of flow time, and our run is the whole one, which takes minutes.
 """
