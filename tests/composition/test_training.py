@@ -256,6 +256,18 @@ def test_a_run_goes_on_to_the_bit(data, cut):
         assert record.stage.tolist()[-1] == 2
 
 
+def test_states_are_offered_at_evaluations():
+    """Each is what a run of that length would have left."""
+    recipe, states = RECIPE | {"steps": 12, "evaluate_every": 5}, []
+    whole, task = pair()
+    train(whole, task, **recipe, stop=False, keep=lambda make: states.append(make()))
+    assert [state["step"] for state in states] == [0, 5, 10]
+    for state in states:
+        other, _ = pair()
+        train(other, task, **recipe, stop=False, state=state)
+        assert same(whole, other)
+
+
 def test_stages_end_at_multiples_only():
     """Else a run that is cut would pass through other stages than one that is not."""
     model, task = pair()

@@ -236,3 +236,69 @@ def test_the_gpu_agrees():
     cpu = flow(teacher, start, [10.0])
     gpu = flow(teacher, Student(start.V.cuda()), [10.0])
     torch.testing.assert_close(gpu.overlaps, cpu.overlaps, rtol=0, atol=1e-6)
+
+
+class Cut(Exception):
+    pass
+
+
+@pytest.mark.parametrize("name", ["h_4", "spherical"])
+@pytest.mark.parametrize("after", [1, 2, 5, 9])
+def test_a_flow_that_was_cut_goes_on_with_the_same_bits(name, after, tmp_path):
+    teacher, scale, loss, learner = CASES[name]
+    student = Student.on_sphere(24, 10, scale, seed=2)
+    times = torch.linspace(0, 60 / teacher.a[0], 9)
+    arguments = {"loss": loss, "learner": learner}
+    whole, offered = flow(teacher, student, times, **arguments), 0
+
+    def keep(state):
+        nonlocal offered
+        offered += 1
+        if offered == after:
+            torch.save(state(), tmp_path / "state")
+            raise Cut
+
+    with pytest.raises(Cut):
+        flow(teacher, student, times, **arguments, keep=keep)
+    state = torch.load(tmp_path / "state", weights_only=True)
+    again = flow(teacher, student, times, **arguments, state=state)
+    for one, other in ((again.overlaps, whole.overlaps), (again.V, whole.V)):
+        assert torch.equal(one, other)
+    assert torch.equal(again.loss, whole.loss)
+
+
+def test_a_state_is_a_copy_of_its_moment():
+    teacher, scale, *_ = CASES["h_4"]
+    states = []
+    times = torch.linspace(0, 60, 5)
+    flow(
+        teacher,
+        Student.on_sphere(24, 10, scale, seed=2),
+        times,
+        keep=lambda make: states.append(make()),
+    )
+    assert len(states) > 2
+    assert [s["reached"] for s in states] == sorted({s["reached"] for s in states})
+    assert states[0]["seen"].isfinite().sum() < states[-1]["seen"].isfinite().sum()
+
+
+@pytest.mark.parametrize(
+    ("change", "name"),
+    [
+        ({"times": [0.0, 2.0]}, "times"),
+        ({"teacher": Teacher.power_law(24, 4, 0.9, activation=h4)}, "a"),
+        ({"student": Student.on_sphere(24, 10, 0.1, seed=3)}, "start"),
+        ({"tolerance": 1e-5}, "arguments"),
+        ({"teacher": Teacher.power_law(24, 4, 0.8, activation=GENERAL)}, "coefficients"),
+    ],
+)
+def test_a_state_of_another_flow_is_refused(change, name):
+    own = {
+        "teacher": CASES["h_4"][0],
+        "student": Student.on_sphere(24, 10, 0.1, seed=2),
+        "times": [0.0, 1.0],
+    }
+    states = []
+    flow(**own, keep=lambda make: states.append(make()))
+    with pytest.raises(ValueError, match=f"is that of a flow with another {name}; valid is one"):
+        flow(**{**own, **change}, state=states[0])

@@ -13,7 +13,8 @@ and what data means here is how w is chosen; the inputs σ are uniform throughou
     cumulative  at stage l all of r_1 … r_l equally; the stage ends once hop r_l is learned
     strict      at stage l only r_l: with Adam on all weights, learned hops are forgotten (ours)
 
-Inputs come in chunks, each from a stream of its own that only seed and chunk number name. So the
+Inputs come in chunks, each from a stream of its own that only seed and chunk number name, drawn on
+the CPU whatever the device. So the
 inputs of a step depend on nothing that happened before it: a run that goes on from a saved state
 needs no state of a generator.
 
@@ -136,6 +137,7 @@ def train(
     stop: bool = True,
     evaluate_every: int = 50,
     evaluate_on: int = 256,
+    keep: Callable[[Callable[[], dict[str, Any]]], None] | None = None,
     state: Mapping[str, Any] | None = None,
 ) -> Training:
     """Train a model in place, on fresh inputs at every step.
@@ -167,6 +169,8 @@ def train(
         evaluate_every: steps between evaluations; there is one before the first step and one after
             the last. Stages end at multiples of it.
         evaluate_on: number of held-out inputs.
+        keep: called after every evaluation but the last with a function that gives the `state` to
+            go on from, for runs that may be cut.
         state: that of an earlier run with the same arguments but `steps` and `stop`, on which this
             one goes on: weights, optimizer and record are taken over. Functions among the arguments
             cannot be compared, all others are. A run of its own has None.
@@ -190,8 +194,9 @@ def train(
     evaluate_on = integer("evaluate_on", evaluate_on, least=1)
     weights_at = _data(data, weights, len(hops))
     stepper = _optimizer(optimizer, trained, lr, weight_decay, device)
-    source = generator(seed, "evaluation", device)
-    held_out = uniform(evaluate_on * task.k, task.N, source).view(evaluate_on, task.k, task.N)
+    source = generator(seed, "evaluation", torch.device("cpu"))
+    held_out = uniform(evaluate_on * task.k, task.N, source).to(device)
+    held_out = held_out.view(evaluate_on, task.k, task.N)
     truth = torch.stack([task.hops(held_out, r) for r in hops])
 
     staged, seen, step = data in ("cumulative", "strict"), _Seen(hops, target), 0
@@ -227,6 +232,16 @@ def train(
         message = f"the loss is {loss} after {step} steps; a learning rate below {lr:g} may help."
         return Diverged(message, step, seen.training({"diverged": step}))
 
+    def now() -> dict[str, Any]:
+        return {
+            "model": copy.deepcopy(model.state_dict()),
+            "optimizer": copy.deepcopy(stepper.state_dict()),
+            "step": step,
+            "stage": stage,
+            "seen": [row for row in seen.rows if row[0] % evaluate_every == 0],
+            "arguments": same,
+        }
+
     while True:
         due = step % evaluate_every == 0
         if (due or step == steps) and not seen.at(step):
@@ -241,6 +256,8 @@ def train(
             seen.rows.append((step, stage, right, losses))
         if step == steps or (stop and seen.at(step) and seen.accuracy[-1] >= target):
             break
+        if due and keep is not None:
+            keep(now)
         w = weights_at(step, stage, seen.accuracy)
         sigma, labels = next(inputs)
         loss = _cross_entropy(model.logits(sigma), labels)
@@ -258,16 +275,7 @@ def train(
             group["lr"] = lr * factor
         stepper.step()
         step += 1
-    return seen.training(
-        {
-            "model": copy.deepcopy(model.state_dict()),
-            "optimizer": copy.deepcopy(stepper.state_dict()),
-            "step": step,
-            "stage": stage,
-            "seen": [row for row in seen.rows if row[0] % evaluate_every == 0],
-            "arguments": same,
-        }
-    )
+    return seen.training(now())
 
 
 def _inputs(
@@ -277,8 +285,9 @@ def _inputs(
     per = max(1, _CHUNK // batch)
     chunk, at = divmod(step, per)
     while True:
-        source = generator(seed, f"training {chunk}", task.device)
+        source = generator(seed, f"training {chunk}", torch.device("cpu"))
         sigma = uniform(per * batch * task.k, task.N, source).view(-1, task.k, task.N)
+        sigma = sigma.to(task.device)
         labels = torch.stack([task.hops(sigma, r) for r in hops])
         steps = zip(torch.split(sigma, batch), torch.split(labels, batch, 1), strict=True)
         yield from itertools.islice(steps, at, None)

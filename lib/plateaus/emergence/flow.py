@@ -35,9 +35,10 @@ flow of an aligned pair. The rest is ours.
 """
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from functools import partial
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -87,6 +88,8 @@ def flow(
     learner: Learner = "homogeneous",
     tolerance: float = 1e-6,
     progress: Callable[[float], None] | None = None,
+    keep: Callable[[Callable[[], dict[str, Any]]], None] | None = None,
+    state: Mapping[str, Any] | None = None,
 ) -> FlowRun:
     """Follow the population gradient flow from a student, in float64.
 
@@ -101,13 +104,17 @@ def flow(
         learner: "homogeneous" or "spherical"; the latter needs rows of unit norm.
         tolerance: the error aimed at, in overlaps and norms, at all times.
         progress: called after every step with the fraction of the time that is done.
+        keep: called every few steps with a function that gives the state of the flow, a dictionary
+            that `torch.save` takes and `torch.load(…, weights_only=True)` gives back.
+        state: such a state, of a flow with the same arguments: this one goes on from there, and
+            ends with the same bits as if it had never been cut.
 
     Returns:
         The record.
 
     Raises:
         ValueError: an argument is not valid, V has replicates, or the data has a covariance, for
-            which overlaps are not closed.
+            which overlaps are not closed; or `state` is that of another flow.
     """
     at = _times(times)
     if not 0 < tolerance < 1:
@@ -124,9 +131,24 @@ def flow(
     seen[at == 0] = V.cpu()
     last, reached, failed, end = V.cpu(), 0.0, math.inf, max(float(at[-1]), 1e-300)
     y, h = system.start, math.inf
+    same = {  # what flows that go on from one another have in common
+        "start": V.cpu(),
+        "times": torch.from_numpy(at),
+        "a": teacher.a,
+        "coefficients": torch.tensor(teacher.activation.coefficients),
+        "arguments": f"{loss}, {learner}, {tolerance!r}",
+    }
+    if state is not None:
+        _check_state(state, same)
+        y, h, reached = state["y"].numpy(), state["h"], state["reached"]
+        last, seen = state["last"].clone(), state["seen"].clone()
     # One thread for NumPy's products: its threads and PyTorch's would wait for each other.
     with np.errstate(all="ignore"), threadpool_limits(1, "blas"):
         while reached < at[-1] and failed == math.inf:
+            if keep is not None:
+                here = (torch.from_numpy(y), h, reached, last, seen)
+                keys = ("y", "h", "reached", "last", "seen")
+                keep(partial(_state, same, dict(zip(keys, here, strict=True))))
             y = system.begin(y, h)
             solver = DOP853(
                 system.velocity,
@@ -144,10 +166,10 @@ def flow(
                 if solver.status == "failed" or not bool(V.isfinite().all()):
                     failed = reached
                     break
-                here = np.flatnonzero((at > reached) & (at <= solver.t))
-                if len(here):
-                    path = solver.dense_output()(at[here])
-                    for k, point in zip(here, path.T, strict=True):
+                passed = np.flatnonzero((at > reached) & (at <= solver.t))
+                if len(passed):
+                    path = solver.dense_output()(at[passed])
+                    for k, point in zip(passed, path.T, strict=True):
                         seen[k] = system.weights(point).cpu()
                 y, h, reached, last = solver.y, float(solver.h_abs), float(solver.t), V.cpu()
                 if progress is not None:
@@ -167,6 +189,22 @@ def flow(
         V=teacher.out_of_span(last) if last.shape[1] == teacher.d else last,
         failed=failed,
     )
+
+
+def _state(same: Mapping[str, Any], now: Mapping[str, Any]) -> dict[str, Any]:
+    """A copy: what comes after changes it no more."""
+    return {k: v.clone() if isinstance(v, Tensor) else v for k, v in {**same, **now}.items()}
+
+
+def _check_state(state: Mapping[str, Any], same: Mapping[str, Any]) -> None:
+    for name, value in same.items():
+        kept = state.get(name)
+        equal = torch.equal(kept, value) if isinstance(kept, Tensor) else kept == value
+        if not equal:
+            raise ValueError(
+                f"the state is that of a flow with another {name}; valid is one with the same "
+                "teacher, student, times and arguments."
+            )
 
 
 # Steps between two looks at what has settled; h λ of slowed modes, κ, and of fast ones that are not
