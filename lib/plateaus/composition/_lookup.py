@@ -25,25 +25,19 @@ import os
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
-from typing import Any, Literal, TypeVar
+from typing import Any, Literal
 
-import numba
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from threadpoolctl import ThreadpoolController
 
+from plateaus._compiled import compiled
 from plateaus.composition.model import AttentionOnly, BlockMatrix, Readout
 
 Array = NDArray[Any]
-Function = TypeVar("Function")
 Loss = Literal["correlation", "square", "cross-entropy"]
 LOSSES: tuple[Loss, ...] = ("correlation", "square", "cross-entropy")
-
-_njit: Any = numba.njit
-_compiled: Callable[[Function], Function] = _njit(
-    nogil=True, fastmath={"reassoc", "contract", "nsz"}
-)
 
 
 @dataclass(frozen=True)
@@ -154,7 +148,7 @@ def _counts_classes(read: Readout, N: int) -> bool:
     return len(read.columns) == 1 and torch.equal(weight, eye)
 
 
-@_compiled
+@compiled
 def _trim(entries: Array, weights: Array, count: int, leave_out: float) -> int:
     """Leave the smallest weights out, `leave_out` in all at most; scale the others up to match.
 
@@ -177,7 +171,7 @@ def _trim(entries: Array, weights: Array, count: int, leave_out: float) -> int:
     return kept
 
 
-@_compiled
+@compiled
 def _list(
     start: Array, index: Array, weight: Array, i: int, queries: Array, row: Array, a: Array
 ) -> int:
@@ -197,7 +191,7 @@ def _list(
     return found
 
 
-@_compiled
+@compiled
 def _looked_for(row: Array, a: Array, rows: Array, first: int, r: Array) -> None:
     """The part of Σ_w a_w W_KQ[:, w] that begins with entry `first`; four rows at a time."""
     last = first + len(r)
@@ -213,7 +207,7 @@ def _looked_for(row: Array, a: Array, rows: Array, first: int, r: Array) -> None
                 r[u] += (a0 * r0[u] + a1 * r1[u]) + (a2 * r2[u] + a3 * r3[u])
 
 
-@_compiled
+@compiled
 def _forward(
     start: Array,
     index: Array,
@@ -328,7 +322,7 @@ def _forward(
                 )
 
 
-@_compiled
+@compiled
 def _softmax(score: Array, hit: Array, share: Array, leave_out: float) -> int:
     """The largest entries of softmax(score), and how many there are."""
     T = len(score)
@@ -347,7 +341,7 @@ def _softmax(score: Array, hit: Array, share: Array, leave_out: float) -> int:
     return _trim(hit, share, found, leave_out)
 
 
-@_compiled
+@compiled
 def _mix(
     start: Array,
     index: Array,
@@ -378,7 +372,7 @@ def _mix(
     start[writes, i + 1] = o + _trim(index[writes, o:], weight[writes, o:], found, leave_out)
 
 
-@_compiled
+@compiled
 def _start(at: Array, start: Array, index: Array, weight: Array) -> None:
     """The blocks P and V of S samples, from the places (S, T) of their values; others empty."""
     S, T = at.shape
@@ -389,7 +383,7 @@ def _start(at: Array, start: Array, index: Array, weight: Array) -> None:
             index[s, 1, i], weight[s, 1, i], start[s, 1, i + 1] = at[s, i], 1, i + 1
 
 
-@_compiled
+@compiled
 def _logits(start: Array, index: Array, weight: Array, z: Array) -> None:
     """The N logits at each position, (T, N), from one block of one sample."""
     N = z.shape[1]
@@ -399,7 +393,7 @@ def _logits(start: Array, index: Array, weight: Array, z: Array) -> None:
             z[i, index[e] % N] += weight[e]
 
 
-@_compiled
+@compiled
 def _exponentials(z: Array, e: Array) -> float:
     """The sum of e ← exp(z); logits lie between 0 and 1."""
     total = 0.0
@@ -409,7 +403,7 @@ def _exponentials(z: Array, e: Array) -> float:
     return total
 
 
-@_compiled
+@compiled
 def _loss(z: Array, y: Array, only: int, kind: int, g: Array) -> float:
     """The mean loss over the labelled positions (`only`, or all if −1); g ← its gradient."""
     T, N = z.shape
@@ -434,7 +428,7 @@ def _loss(z: Array, y: Array, only: int, kind: int, g: Array) -> float:
     return total / labelled
 
 
-@_compiled
+@compiled
 def _level(row: Array) -> bool:
     """Whether all entries are the same to rounding: attention cannot change their weighted mean."""
     low = high = row[0]
@@ -443,7 +437,7 @@ def _level(row: Array) -> bool:
     return bool(high - low <= 16 * np.finfo(row.dtype).eps * max(abs(low), abs(high)))
 
 
-@_compiled
+@compiled
 def _tally(
     start: Array,
     index: Array,
@@ -481,7 +475,7 @@ def _tally(
                     query_class[w, s, c] += a * g[j, c]
 
 
-@_compiled
+@compiled
 def _backward(
     starts: Array,
     indices: Array,
@@ -563,7 +557,7 @@ def _backward(
                         d[q, i, w] += total
 
 
-@_compiled
+@compiled
 def _read(
     start: Array,
     index: Array,
@@ -589,7 +583,7 @@ def _read(
     return total
 
 
-@_compiled
+@compiled
 def _read_uniform(
     start: Array,
     index: Array,
@@ -665,7 +659,7 @@ def _read_uniform(
     return total
 
 
-@_compiled
+@compiled
 def _count(
     start: Array, rest: Array, index: Array, weight: Array, query_class: Array, out: Array
 ) -> None:
@@ -683,7 +677,7 @@ def _count(
                         row[index[e]] += a * weight[e]
 
 
-@_compiled
+@compiled
 def _entries(dense: Array, start: Array, rest: Array, index: Array, weight: Array) -> None:
     """The entries of dense (F, n, N) that are not 0, by sample and class; first those that are 1.
 
@@ -710,7 +704,7 @@ def _entries(dense: Array, start: Array, rest: Array, index: Array, weight: Arra
                     others[s, c] += 1
 
 
-@_compiled
+@compiled
 def _how_many(dense: Array, start: Array, rest: Array) -> int:
     """How many entries are not 0, and how many of them are 1, by sample and class; and in all."""
     F, n, N = dense.shape

@@ -13,14 +13,14 @@ these against.
 """
 
 import math
-from collections.abc import Callable, Sequence
-from typing import Any, TypeVar
+from collections.abc import Sequence
+from typing import Any
 
-import numba
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
-Function = TypeVar("Function")
+from plateaus._compiled import compiled
+
 Array = NDArray[Any]
 
 RUNNING, HIT, FAILED = 0, 1, 2
@@ -31,15 +31,6 @@ LANES = 32
 # Steps after which `reduced` computes norms from the coordinates again.
 _AFRESH = 64
 
-# Sums may be reordered, which lets the compiler use vector instructions; nothing assumes that
-# numbers are finite.
-# Nothing is cached on the disk: an installed package may be read-only, and one compilation takes
-# about two seconds.
-_njit: Any = numba.njit
-_compiled: Callable[[Function], Function] = _njit(
-    nogil=True, fastmath={"reassoc", "contract", "nsz"}
-)
-
 
 def series(coefficients: Sequence[float], dtype: DTypeLike) -> Array:
     """What `sigma` reads of σ = Σ_k c_k h_k: c_k, c_k √k, 1/√k and √((k − 1)/k), (4, K+1)."""
@@ -48,7 +39,7 @@ def series(coefficients: Sequence[float], dtype: DTypeLike) -> Array:
     return np.stack([c, c * np.sqrt(k), 1 / np.sqrt(j), np.sqrt((j - 1) / j)]).astype(dtype)
 
 
-@_compiled
+@compiled
 def sigma(z: Array, c: Array, value: Array, slope: Array, previous: Array, h: Array) -> None:
     """σ(z) and σ′(z), elementwise, c as in `series`; `previous`, `h`: room for h_{k−1}, h_k."""
     for i in range(z.size):
@@ -64,7 +55,7 @@ def sigma(z: Array, c: Array, value: Array, slope: Array, previous: Array, h: Ar
                 slope[i] += slopes * previous[i]
 
 
-@_compiled
+@compiled
 def labels(projections: Array, a: Array, c: Array, y: Array) -> None:
     """y_s ← Σ_p a_p σ(⟨v*_p, x_s⟩) from the projections (S, P), in their dtype."""
     S, P = projections.shape
@@ -84,7 +75,7 @@ def labels(projections: Array, a: Array, c: Array, y: Array) -> None:
             y[first + s] = total
 
 
-@_compiled
+@compiled
 def reaches(overlaps: Array, n: Array, until: float, step: int, hits: Array) -> bool:
     """Write `step` for the directions first reached now; overlaps (m, P) are VV*ᵀ. All reached?"""
     done = True
@@ -99,7 +90,7 @@ def reaches(overlaps: Array, n: Array, until: float, step: int, hits: Array) -> 
     return done
 
 
-@_compiled
+@compiled
 def direct(
     V: Array,
     n: Array,
@@ -175,7 +166,7 @@ def direct(
     return X.shape[0], RUNNING
 
 
-@_compiled
+@compiled
 def direct_all(
     V: Array,
     n: Array,
@@ -201,7 +192,7 @@ def direct_all(
             )  # fmt: skip
 
 
-@_compiled
+@compiled
 def sequence(
     projections: Array,
     gram: Array,
@@ -320,7 +311,7 @@ def sequence(
     return taken, status
 
 
-@_compiled
+@compiled
 def sequence_all(
     projections: Array,
     gram: Array,
@@ -356,7 +347,7 @@ def _reduced(single: bool) -> Any:
     A lane is a replicate. With one lane the vector registers run over neurons, else over lanes.
     """
 
-    @_compiled
+    @compiled
     def rotate(U: Array, j: int, cosine: Array, sine: Array, first: int) -> None:
         """Rows j and j+1 of U (·, m, lanes), from column `first`, by an angle for each lane."""
         upper, lower = U[j], U[j + 1]
@@ -367,7 +358,7 @@ def _reduced(single: bool) -> Any:
                 upper[i, lane] = cosine[lane] * u + sine[lane] * w
                 lower[i, lane] = cosine[lane] * w - sine[lane] * u
 
-    @_compiled
+    @compiled
     def squares(R: Array, U: Array, square: Array) -> None:
         """‖v_i‖² (m, lanes)."""
         lanes = 1 if single else square.shape[1]
@@ -381,7 +372,7 @@ def _reduced(single: bool) -> Any:
                 for lane in range(lanes):
                     square[i, lane] += U[j, i, lane] * U[j, i, lane]
 
-    @_compiled
+    @compiled
     def angle(u: Array, w: Array, cosine: Array, sine: Array) -> None:
         """The rotation that turns (u, w) into (√(u² + w²), 0), which u becomes, for each lane."""
         lanes = 1 if single else u.size
@@ -392,7 +383,7 @@ def _reduced(single: bool) -> Any:
             sine[lane] = w[lane] * scale
             u[lane] = length
 
-    @_compiled
+    @compiled
     def reduced(
         R: Array,
         U: Array,
