@@ -59,7 +59,7 @@ lock: .venv/ready
 	@$(VENV)/pip install --quiet $(PIP_ARGS) uv
 	@mkdir -p build
 	@echo "torch==2.13.0" > build/constraints.txt
-	@$(VENV)/uv pip compile pyproject.toml --quiet --extra book --extra test --universal \
+	@$(VENV)/uv pip compile pyproject.toml --quiet --extra book --extra cluster --extra test --universal \
 		--python-version 3.11 --no-annotate --no-header --no-emit-index-url \
 		--constraints build/constraints.txt --output-file build/requirements.lock
 	@# CUDA's packages come with the torch build that wants them, and with no other.
