@@ -5,11 +5,12 @@
                                            # the last commit on main, and two chapters in rotation
     python book/_ext/execute.py --again --all
 
-A chapter's results depend on its code cells, on the modules of the library that these import, on
-the lock file and on Python's version. A hash of these is the chapter's key; while it stays the
-same, an edit of prose keeps the old outputs and nothing runs. nbmake executes the rest, two
-chapters at a time with two threads each, so that results do not depend on the number of cores.
-myst-nb finds every executed chapter in its cache, `build/cache`.
+A chapter's results depend on its code cells, on the modules of the library that these import (and
+on the stored results, where these can be loaded), on the lock file and on Python's version. A
+hash of these is the chapter's key; while it stays the same, an edit of prose keeps the old
+outputs and nothing runs. nbmake executes the rest, two chapters at a time with two threads each,
+so that results do not depend on the number of cores. myst-nb finds every executed chapter in its
+cache, `build/cache`.
 """
 
 import argparse
@@ -61,6 +62,8 @@ def inputs(nb: NotebookNode, page: str) -> list[Path]:
             if file.is_file() and file not in found:
                 found.add(file)
                 todo += imports(file.read_text(), package_of(file))
+    if ROOT / "lib" / "plateaus" / "experiments" / "__init__.py" in found:
+        found.update((ROOT / "results").glob("*/*"))
     return sorted(found)
 
 

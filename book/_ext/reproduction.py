@@ -23,6 +23,9 @@ from plateaus.experiments import EXPERIMENTS, Finding, Result, load, stored
 
 CLAIMS = ROOT / "book" / "appendix" / "reproduction.yml"
 
+SHOWN = 4
+"""Findings that a row of the table shows; the rest stand with the result."""
+
 
 @dataclass(frozen=True)
 class Claim:
@@ -53,23 +56,23 @@ def claims() -> list[Claim]:
 
 
 def found(claim: Claim) -> list[tuple[Result, Finding]]:
-    """What the stored results say of a claim."""
-    rows = []
+    """What the stored results say of a claim, in the order in which it asks for them."""
+    rows: list[tuple[Result, Finding]] = []
     here = {path.name for path in stored()}
     for name, wanted in claim.findings.items():
         if name not in here:
             continue
-        result = load(name)
-        rows += [
-            (result, one)
-            for one in result.findings
-            if any(
-                want.get("claim", one.claim) == one.claim
-                and want.get("quantity", "") in one.quantity
-                and want.get("where", "") in one.where
-                for want in wanted
-            )
-        ]
+        result, seen = load(name), set[Finding]()
+        findings = result.findings
+        for want in wanted:
+            for one in findings:
+                if one not in seen and (
+                    want.get("claim", one.claim) == one.claim
+                    and want.get("quantity", "") in one.quantity
+                    and want.get("where", "") in one.where
+                ):
+                    seen.add(one)
+                    rows.append((result, one))
     return rows
 
 
@@ -120,7 +123,7 @@ class _Page(SphinxDirective):
 
     @staticmethod
     def table(heads: list[str], rows: list[list[list[nodes.Node]]], kind: str) -> nodes.Node:
-        """A table of nodes; each cell knows its column's head, for narrow screens."""
+        """A table of nodes."""
         group = nodes.tgroup("", *(nodes.colspec(colwidth=1) for _ in heads), cols=len(heads))
         head = nodes.row("", *(nodes.entry("", nodes.paragraph(text=text)) for text in heads))
         group += nodes.thead("", head)
@@ -136,39 +139,37 @@ class Table(_Page):
     def run(self) -> list[nodes.Node]:
         """A row a claim."""
         self.env.note_dependency(str(CLAIMS))
-        rows = []
-        for claim in claims():
-            seen = found(claim)
-            what = [
-                *self.myst(claim.claim),
-                nodes.paragraph("", "", nodes.emphasis(text=claim.source)),
-            ]
-            lines: list[nodes.Node] = [
-                nodes.paragraph("", "", nodes.strong(text=measured(one)), nodes.Text(
-                    f": {one.quantity}, {one.where}"
-                    + ("" if math.isnan(one.predicted) else f"; predicted {number(one.predicted)}")
-                ))
-                for _, one in seen
-            ]  # fmt: skip
-            if not seen:
-                why = claim.missing or "Not reproduced: there is no stored result yet."
-                lines = self.myst(why)
-            lines += self.myst(claim.comment)
-            links = [
-                paragraph
-                for result in dict.fromkeys(result for result, _ in seen)
-                for paragraph in self.link(result)
-            ] or [nodes.paragraph(text="–")]
-            rows.append([what, self.myst(claim.theory), lines, links])
-        heads = ["Claim", "Theory", "Measured", "Result"]
-        return [self.table(heads, rows, "reproduction")]
+        rows = [[self.claim(claim), self.measurement(claim)] for claim in claims()]
+        return [self.table(["Claim, and theory", "Measured, and result"], rows, "reproduction")]
 
-    def link(self, result: Result) -> list[nodes.Node]:
-        """The name of a result, its scale, and where it stands."""
-        name = result.experiment.name
-        reduced = "reduced" if result.manifest["reduced"] else "full"
-        link = nodes.reference("", name, refid=f"result-{name}", internal=True)
-        return [nodes.paragraph("", "", link, nodes.Text(f", {reduced} scale"))]
+    def claim(self, claim: Claim) -> list[nodes.Node]:
+        """What is claimed, by whom, and what theory says of it."""
+        source = nodes.paragraph("", "", nodes.emphasis(text=claim.source))
+        return [*self.myst(claim.claim), source, *self.myst(f"**Theory.** {claim.theory}")]
+
+    def measurement(self, claim: Claim) -> list[nodes.Node]:
+        """The first findings, how they compare, and where they come from."""
+        seen = found(claim)
+        if not seen:
+            return self.myst(claim.missing or "Not reproduced: there is no stored result yet.")
+        lines: list[nodes.Node] = []
+        for _, one in seen[:SHOWN]:
+            text = f" {one.quantity}, {one.where}"
+            if not math.isnan(one.predicted):
+                text += f"; predicted {number(one.predicted)}"
+            strong = nodes.strong(text=measured(one))
+            lines.append(nodes.paragraph("", "", strong, nodes.Text(text + ".")))
+        lines += self.myst(claim.comment)
+        for result in {one.experiment.name: one for one, _ in seen}.values():
+            name, reduced = result.experiment.name, bool(result.manifest["reduced"])
+            line = nodes.paragraph(text="Result: ")
+            line += nodes.reference("", name, refid=f"result-{name}", internal=True)
+            more = sum(one.experiment.name == name for one, _ in seen[SHOWN:])
+            text = ", full scale reduced for a CPU" if reduced else ", full scale"
+            line += nodes.Text(text + (f", with {more} more; " if more else "; "))
+            line += nodes.literal(text=result.manifest["command"])
+            lines.append(line)
+        return lines
 
 
 class Results(_Page):
@@ -202,7 +203,12 @@ class Results(_Page):
                 for one in result.findings
             ]
             heads = ["Quantity", "Predicted", "Measured", "Interval"]
+            summary = f"What it says: {len(rows)} findings"
+            section += nodes.raw(
+                "", f'<details class="folded"><summary>{summary}</summary>', format="html"
+            )
             section += self.table(heads, rows, "findings")
+            section += nodes.raw("", "</details>", format="html")
             sections.append(section)
         return sections
 

@@ -37,6 +37,10 @@ def test_the_library_counts_for_those_who_import_it():
     assert not any("composition" in file for file in hermite)
     assert "lib/plateaus/composition/task.py" in files("import plateaus.composition")
     assert "lib/plateaus/figures.py" in files("from plateaus import figures")
+    stored = {str(file.relative_to(ROOT)) for file in (ROOT / "results").glob("*/*")}
+    assert stored
+    assert stored <= files("from plateaus.experiments import load")
+    assert not stored & hermite
 
 
 def test_relative_imports_are_followed():

@@ -218,5 +218,5 @@ FRONTIER = Experiment(
         "loss": "(records,), population loss of the flow",
         "predicted": "(records,), that of greedy selection from the same start",
     },
-    reduced={"m": (8, 16, 32, 64, 128, 256), "compute": 4e5},
+    reduced={"m": (8, 16, 32, 64, 128, 256, 512), "compute": 4e5},
 )

@@ -129,8 +129,8 @@ def findings(result: Result) -> list[Finding]:
             rows.append(
                 Finding(
                     "search",
-                    "least n on the grid with which half of the starts find π; predicted order: "
-                    "(N − 1)^{2(k−1)}",
+                    "least n on the grid with which half of the starts find π; predicted: the "
+                    "order of the search threshold",
                     f"{where}, {found.shape[1]} starts",
                     float(here["threshold"]),
                     float(enough[0]) if len(enough) else math.inf,
