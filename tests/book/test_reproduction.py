@@ -7,8 +7,10 @@ import pytest
 from bs4 import BeautifulSoup
 
 from chapters import SITE
-from plateaus.experiments import EXPERIMENTS, load, stored
+from plateaus.experiments import EXPERIMENTS, command, load, stored
 from reproduction import CLAIMS, claims, found, number
+
+PAGE = CLAIMS.with_suffix(".md")
 
 STORED = [path.name for path in stored()]
 
@@ -43,10 +45,10 @@ def test_every_finding_is_in_the_table():
             assert (name, one.claim) in claimed, f"{name}: {one.claim}"
 
 
-def test_no_measured_number_is_typed():
-    """Comments speak in words; numbers with a decimal point stand only in what the sources say."""
-    text = re.sub(r'^  (claim|theory|source): ".*"$', "", CLAIMS.read_text(), flags=re.M)
-    assert not re.findall(r"\d\.\d", text)
+@pytest.mark.parametrize("claim", claims(), ids=lambda claim: claim.name)
+def test_no_measured_number_is_typed(claim):
+    """What compares, or says why nothing does, speaks in words."""
+    assert not re.search(r"\d\.\d|\d %", claim.comment + claim.missing)
 
 
 def test_the_page_has_a_row_a_claim(page):
@@ -76,6 +78,31 @@ def test_the_page_has_each_result(name, page):
     for link in links:
         assert (SITE / "appendix" / link).resolve().is_file()
     assert len(section.select(".findings tbody tr")) == len(load(name).findings)
+
+
+def test_the_page_s_own_experiment_runs_and_sweeps(tmp_path, monkeypatch, capsys):
+    """What a reader copies into mine.py; d is an axis, and lambdas need not be pickled."""
+    [code] = re.findall(r"```python\n(from dataclasses.*?)```", PAGE.read_text(), flags=re.S)
+    (tmp_path / "mine.py").write_text(code)
+    monkeypatch.chdir(tmp_path)
+    assert command.main(["run", "mine.py:MINE", "--quiet", "--threads", "1", "--out", "here"]) == 0
+    assert (
+        command.main(["sweep", "mine.py:MINE", "--quiet", "--workers", "1", "--out", "there"]) == 0
+    )
+    capsys.readouterr()
+    here, there = (tmp_path / out / "result.npz" for out in ("here", "there"))
+    assert here.read_bytes() == there.read_bytes()
+
+
+def test_the_page_s_commands_are_the_command_s(capsys):
+    """Each line that a reader is told to type is understood."""
+    [block] = re.findall(r"```console\n(.*?)```", PAGE.read_text(), flags=re.S)
+    lines = [line.split("#")[0].split()[1:] for line in block.splitlines()]
+    commands = [words[1:] for words in lines if words[0] == "plateaus"]
+    assert len(commands) == 6
+    for words in commands:
+        given = command._parser().parse_args(words)
+        assert not hasattr(given, "name") or given.name in EXPERIMENTS
 
 
 @pytest.mark.parametrize(

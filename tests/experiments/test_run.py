@@ -199,6 +199,24 @@ def test_an_interrupted_run_computes_what_is_missing(tmp_path, monkeypatch):
     assert sorted(path.name for path in out.iterdir()) == ["manifest.json", "result.npz"]
 
 
+def test_a_sweep_computes_what_an_interrupted_one_left(tmp_path, monkeypatch):
+    log, out = tmp_path / "log", tmp_path / "out"
+    arguments = {"size": 1, "log": str(log), "engine": ("flow",), "run": (0, 1, 2), "out": out}
+    done = _store.Folder.done
+
+    def cut(self, point, *rest):
+        done(self, point, *rest)
+        if point["run"] == 1:
+            raise Cut
+
+    with monkeypatch.context() as patch:
+        patch.setattr(_store.Folder, "done", cut)
+        with pytest.raises(Cut):
+            run(OWN, **arguments)
+    sweep(OWN, workers=1, files=[Path(__file__).parent / "own.py"], **arguments)
+    assert [line.split()[1] for line in log.read_text().splitlines()] == ["0", "1", "2"]
+
+
 def begun(out, monkeypatch):
     """Leave an unfinished run in a folder, with a point done and a checkpoint."""
     keep, kept = _store.Folder.keep, []

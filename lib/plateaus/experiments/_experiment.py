@@ -20,8 +20,10 @@ and the result's array "loss" has the axis beta, and then the axes of what `meas
 """
 
 import dataclasses
+import importlib
 import itertools
 import math
+import sys
 import types
 import typing
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -158,11 +160,23 @@ class Experiment:
         for settings in (self.chapter, self.full):
             check(self, settings)
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Pickle a module's experiment by its name there, so that its functions may be any."""
+        home = sys.modules[self.measure.__module__]
+        for name, value in vars(home).items():
+            if value is self:
+                return _named, (home.__name__, name)
+        return type(self), tuple(getattr(self, f.name) for f in dataclasses.fields(self))
+
     @property
     def kinds(self) -> dict[str, Any]:
         """The type of every setting, by name."""
         hints = typing.get_type_hints(type(self.full))
         return {f.name: hints[f.name] for f in dataclasses.fields(self.full)}
+
+
+def _named(module: str, name: str) -> Any:
+    return getattr(importlib.import_module(module), name)
 
 
 def check(experiment: Experiment, settings: Settings) -> None:
