@@ -9,8 +9,8 @@ import torch
 
 from plateaus.composition import Task, Transformer, train
 from plateaus.experiments._experiment import Arrays, Result, Work, points, stack
+from plateaus.experiments._tasks import stream
 from plateaus.experiments.adam import ADAM, Adam, final, measure, reached
-from plateaus.experiments.threshold import stream
 
 SMALL = Adam(
     data=("hard", "mixture", "cumulative", "strict"),

@@ -9,13 +9,13 @@ import torch
 
 from plateaus.composition import Task, construct
 from plateaus.experiments._experiment import Arrays, Result, Work, points, stack
+from plateaus.experiments._tasks import stream
 from plateaus.experiments.construction_error import (
     CONSTRUCTION_ERROR,
     ConstructionError,
     _from,
     measure,
 )
-from plateaus.experiments.threshold import stream
 
 SMALL = ConstructionError(size=((3, 2), (3, 3)), beta=(0.25, 2.0, 6.0, 9.0, 12.0), inputs=3)
 

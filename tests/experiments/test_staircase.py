@@ -9,7 +9,7 @@ import torch
 
 from plateaus.emergence import fit_power_law, tail
 from plateaus.experiments._experiment import Result, Work, check, points, stack
-from plateaus.experiments.staircase import STAIRCASE, Settings, findings, measure, slopes
+from plateaus.experiments.staircase import STAIRCASE, Settings, _losses, findings, measure
 
 SMALL = Settings(beta=(0.8, 1.5), P=(4, 8), run=(0, 1), d=128, records=60)
 
@@ -62,8 +62,8 @@ def test_the_window_is_that_of_the_prediction():
     arrays |= {"T": T**2, "T_predicted": T}
     result = Result(STAIRCASE, s, {k: v[None, None, None] for k, v in arrays.items()}, {})
     expected = fit_power_law(t, loss, window=(2**beta * 0.98, 32**beta * 1.02)).slope
-    assert slopes(result, "loss_predicted", beta, P)[0] == pytest.approx(expected, abs=0.02)
-    assert slopes(result, "loss", beta, P)[0] == pytest.approx(1.5 * expected, abs=0.03)
+    assert _losses(result, "loss_predicted", beta, P)[0] == pytest.approx(expected, abs=0.02)
+    assert _losses(result, "loss", beta, P)[0] == pytest.approx(1.5 * expected, abs=0.03)
     times = [f for f in findings(result) if "T_p" in f.quantity]
     assert [f.measured for f in times] == pytest.approx([1.6, 1.6])
     assert times[0].predicted == pytest.approx(0.8)

@@ -10,14 +10,13 @@ from scipy.stats import norm
 
 from plateaus.composition import Task, one_step
 from plateaus.experiments._experiment import Arrays, Result, Work, points, stack
+from plateaus.experiments._tasks import hidden, stream
 from plateaus.experiments.threshold import (
     THRESHOLD,
     Threshold,
     enough,
-    hidden,
     measure,
     n_star,
-    stream,
 )
 
 SMALL = Threshold(size=((4, 2), (6, 2), (8, 2), (8, 4)), run=(0, 1), tests=50, largest=32)

@@ -4,7 +4,7 @@ A path begins at V(0), rows uniform on the sphere of a radius σ_0, which no sou
 is that of dV/dt = −∇L with L = ½ E(f* − f)²; steps of SGD are t/η.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 import torch
@@ -22,7 +22,7 @@ from plateaus.emergence import (
     fit_power_law,
     flow,
 )
-from plateaus.experiments._experiment import Work
+from plateaus.experiments._experiment import Finding, Work
 
 Array = NDArray[np.float64]
 
@@ -111,6 +111,30 @@ def _duration(first: float, last: float, sigma: Sequence[float]) -> float:
     M = np.sqrt(expit(ell))
     g = sum(k * c * c * M ** (k - 2) for k, c in enumerate(sigma) if k)
     return float(simpson(1 / g, x=ell))
+
+
+def slopes(
+    claim: str,
+    quantity: str,
+    where: str,
+    fit: tuple[PowerLaw, str],
+    predicted: Iterable[tuple[str, float]],
+) -> list[Finding]:
+    """A fitted slope and its interval (`power`), beside each prediction: who predicts, and what."""
+    law, interval = fit
+    return [
+        Finding(
+            claim=claim,
+            quantity=f"{quantity}, prediction: {source}",
+            where=where,
+            predicted=value,
+            measured=law.slope,
+            low=law.interval[0],
+            high=law.interval[1],
+            interval=interval,
+        )
+        for source, value in predicted
+    ]
 
 
 def power(

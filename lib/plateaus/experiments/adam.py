@@ -32,7 +32,7 @@ from scipy.stats import binomtest
 
 from plateaus.composition import Training, Transformer, train
 from plateaus.experiments._experiment import Arrays, Experiment, Finding, Probe, Result, Work
-from plateaus.experiments.threshold import hidden, stream
+from plateaus.experiments._tasks import hidden, stream
 
 Data = Literal["hard", "mixture", "cumulative", "strict"]
 

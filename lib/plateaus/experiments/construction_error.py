@@ -31,7 +31,7 @@ from torch.nn.functional import one_hot
 from plateaus.composition import Task, construct, error_bound, gaps, plan
 from plateaus.composition.construction import Method
 from plateaus.experiments._experiment import Arrays, Experiment, Finding, Probe, Result, Work
-from plateaus.experiments.threshold import hidden, stream
+from plateaus.experiments._tasks import hidden, stream
 
 
 @dataclass(frozen=True)

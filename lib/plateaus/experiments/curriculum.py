@@ -35,7 +35,8 @@ from scipy.stats import binomtest
 from plateaus.composition import Task, expected_gradient, one_step, untrained
 from plateaus.composition.learning import Schedule
 from plateaus.experiments._experiment import Arrays, Experiment, Finding, Probe, Result, Work
-from plateaus.experiments.threshold import hidden, n_star, stream
+from plateaus.experiments._tasks import hidden, stream
+from plateaus.experiments.threshold import n_star
 
 
 @dataclass(frozen=True)

@@ -26,7 +26,16 @@ from scipy.stats import binomtest
 
 from plateaus.emergence import Activation, greedy
 from plateaus.experiments._experiment import Arrays, Experiment, Finding, Probe, Result, Work
-from plateaus.experiments._flow import emergence, follow, power, settled, start, stream, teacher
+from plateaus.experiments._flow import (
+    emergence,
+    follow,
+    power,
+    settled,
+    slopes,
+    start,
+    stream,
+    teacher,
+)
 
 
 @dataclass(frozen=True)
@@ -147,7 +156,6 @@ def _over_d(result: Result) -> list[Finding]:
     x, ends = np.array(s.d, float), (float(min(s.d)), float(max(s.d)))
     K = Activation(s.sigma).information_exponent
     for p in sorted({1, s.P}):
-        fit, interval = power(x, result["T"][:, :, p - 1], ends, paired=False)
         predicted = [
             (source, power(x, result[name][:, :, p - 1], ends)[0].slope)
             for source, name in (
@@ -155,19 +163,13 @@ def _over_d(result: Result) -> list[Finding]:
                 ("greedy selection to leading order", "T_leading"),
             )
         ]
-        found += [
-            Finding(
-                claim="emergence-times",
-                quantity=f"slope of log T_{p} over log d, prediction: {source}",
-                where=f"d from {ends[0]:g} to {ends[1]:g}, P = {s.P}, m = {s.m}",
-                predicted=value,
-                measured=fit.slope,
-                low=fit.interval[0],
-                high=fit.interval[1],
-                interval=interval,
-            )
-            for source, value in [*predicted, ("d → ∞", K / 2 - 1)]
-        ]
+        found += slopes(
+            "emergence-times",
+            f"slope of log T_{p} over log d",
+            f"d from {ends[0]:g} to {ends[1]:g}, P = {s.P}, m = {s.m}",
+            power(x, result["T"][:, :, p - 1], ends, paired=False),
+            [*predicted, ("d → ∞", K / 2 - 1)],
+        )
     return found
 
 

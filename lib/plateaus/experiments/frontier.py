@@ -32,7 +32,7 @@ from numpy.typing import NDArray
 from plateaus.emergence import exponents, greedy
 from plateaus.emergence import frontier as envelope
 from plateaus.experiments._experiment import Arrays, Experiment, Finding, Probe, Result, Work
-from plateaus.experiments._flow import Array, follow, power, settled, start, stream, teacher
+from plateaus.experiments._flow import Array, follow, power, settled, slopes, start, stream, teacher
 
 # Windows of loss, from the greatest to the least; of ½ at the start, for σ of unit norm.
 WINDOWS = ((0.2, 0.05), (0.1, 0.02), (0.05, 0.01))
@@ -170,26 +170,17 @@ def _slopes(result: Result, window: tuple[float, float]) -> list[Finding]:
     if here.sum() < 8 or middle[here].max() / middle[here].min() < (high / low) ** 0.5:
         return []
     ends = (float(C[here].min()), float(C[here].max()))
-    fit, interval = power(C[here], loss[here], ends)
-    theory, _ = power(C[here], predicted[here], ends)
-    values = [("greedy selection, finite P", theory.slope)]
+    predicted_slope = power(C[here], predicted[here], ends)[0].slope
+    values = [("greedy selection, finite P", predicted_slope)]
     if s.strengths is None:
         values.append(("P → ∞", exponents(s.beta).fixed.compute))
-    return [
-        Finding(
-            claim="compute-frontier",
-            quantity=f"slope of log loss over log compute, prediction: {source}",
-            where=f"d = {s.d}, P = {s.P}, loss {high} to {low}: predicted loss "
-            f"{middle[here].max():.3g} to {middle[here].min():.3g}, C {ends[0]:.3g} to "
-            f"{ends[1]:.3g}, m {width[here].min()} to {width[here].max()}",
-            predicted=value,
-            measured=fit.slope,
-            low=fit.interval[0],
-            high=fit.interval[1],
-            interval=interval,
-        )
-        for source, value in values
-    ]
+    where = (
+        f"d = {s.d}, P = {s.P}, loss {high} to {low}: predicted loss {middle[here].max():.3g} to "
+        f"{middle[here].min():.3g}, C {ends[0]:.3g} to {ends[1]:.3g}, m {width[here].min()} to "
+        f"{width[here].max()}"
+    )
+    fit = power(C[here], loss[here], ends)
+    return slopes("compute-frontier", "slope of log loss over log compute", where, fit, values)
 
 
 def probe(s: Settings) -> Probe:

@@ -33,6 +33,7 @@ from plateaus.experiments._flow import (
     follow,
     power,
     settled,
+    slopes,
     start,
     stream,
     teacher,
@@ -93,7 +94,7 @@ def measure(s: Settings, work: Work, *, beta: float, P: int, run: int) -> Arrays
     }
 
 
-def slopes(result: Result, name: str, beta: float, P: int) -> Array:
+def _losses(result: Result, name: str, beta: float, P: int) -> Array:
     """(runs,), the slope of log "loss" or "loss_predicted" over log t in every run's window."""
     at = result.at(beta=beta, P=P)
     norm = sum(c * c for c in result.settings.sigma[1:])
@@ -114,12 +115,12 @@ def findings(result: Result) -> Sequence[Finding]:
             if P < 8:
                 continue  # no window from 2 to P/2
             where = f"β = {beta}, P = {P}, d = {s.d}, p from 2 to {P // 2}, {runs}"
-            loss, predicted = (slopes(result, name, beta, P) for name in ("loss", "loss_predicted"))
+            loss, predicted = (
+                _losses(result, name, beta, P) for name in ("loss", "loss_predicted")
+            )
             at = result.at(beta=beta, P=P)
             p = np.arange(1.0, P + 1)
             T, T_predicted = (at[name][:, :P].T for name in ("T", "T_predicted"))
-            fit, interval = power(p, T, (2, P // 2))
-            theory, _ = power(p, T_predicted, (2, P // 2))
             learned = np.isfinite(T)
             share = binomtest(int(learned.sum()), learned.size).proportion_ci()
             found.append(
@@ -150,22 +151,16 @@ def findings(result: Result) -> Sequence[Finding]:
                     ("P → ∞", exponents(beta).fixed.loss),
                 )
             ]
-            found += [
-                Finding(
-                    claim="emergence-times",
-                    quantity=f"slope of log T_p over log p, prediction: {source}",
-                    where=where,
-                    predicted=value,
-                    measured=fit.slope,
-                    low=fit.interval[0],
-                    high=fit.interval[1],
-                    interval=interval,
-                )
-                for source, value in (
-                    ("greedy selection, finite P", theory.slope),
+            found += slopes(
+                "emergence-times",
+                "slope of log T_p over log p",
+                where,
+                power(p, T, (2, P // 2)),
+                [
+                    ("greedy selection, finite P", power(p, T_predicted, (2, P // 2))[0].slope),
                     ("P → ∞", exponents(beta).fixed.emergence),
-                )
-            ]
+                ],
+            )
     return found
 
 

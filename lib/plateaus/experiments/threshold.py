@@ -35,6 +35,7 @@ from plateaus.composition import Task, one_step
 from plateaus.composition.learning import Labels
 from plateaus.emergence import fit_power_law
 from plateaus.experiments._experiment import Arrays, Experiment, Finding, Probe, Result, Work
+from plateaus.experiments._tasks import hidden, stream
 
 
 @dataclass(frozen=True)
@@ -110,36 +111,6 @@ def _search(s: Threshold, task: Task, b: int, run: int) -> tuple[float, float]:
     (before, low), (n, high) = tried[max(len(tried) - 2, 0)], tried[-1]
     share = (s.target - low) / (high - low) if high > low else 1.0
     return float(n), before * math.exp(share * math.log(n / before))
-
-
-def hidden(
-    pi: tuple[tuple[int, ...], ...] | None,
-    size: tuple[int, int],
-    seed: int,
-    device: torch.device | str = "cpu",
-) -> Task:
-    """The task of a point: own permutations, or random ones of the size (N, k).
-
-    Raises:
-        ValueError: own ones of another size.
-    """
-    N, k = size
-    if pi is None:
-        return Task(Task.random(k=k, N=N, seed=seed).pi.to(device))
-    if (len(pi[0]) if pi else 0, len(pi)) != size:
-        raise ValueError(
-            f"size holds {size}; valid with a pi of one's own: only its (N, k), "
-            f"{(len(pi[0]) if pi else 0, len(pi))}."
-        )
-    return Task(torch.tensor(pi).to(device))
-
-
-def stream(*names: int | str) -> int:
-    """A seed for one purpose, of numbers and names: others give independent ones."""
-    entropy = [
-        part for name in names for part in ([name] if isinstance(name, int) else name.encode())
-    ]
-    return int(np.random.SeedSequence([len(entropy), *entropy]).generate_state(1)[0])
 
 
 def n_star(N: int, k: int) -> float:

@@ -23,7 +23,16 @@ import numpy as np
 
 from plateaus.emergence import exponents, greedy
 from plateaus.experiments._experiment import Arrays, Experiment, Finding, Probe, Result, Work
-from plateaus.experiments._flow import emergence, follow, power, settled, start, stream, teacher
+from plateaus.experiments._flow import (
+    emergence,
+    follow,
+    power,
+    settled,
+    slopes,
+    start,
+    stream,
+    teacher,
+)
 
 
 @dataclass(frozen=True)
@@ -129,26 +138,15 @@ def _slopes(result: Result, where: str) -> list[Finding]:
     ends = (float(m.min()), s.P / 4)
     if (m <= ends[1]).sum() < 2:
         return []
-    fit, interval = power(m, result["loss"][:, :, -1], ends, paired=False)
+    fit = power(m, result["loss"][:, :, -1], ends, paired=False)
     predicted = [
         ("greedy selection, finite P", power(m, result["predicted"][:, :, -1], ends)[0].slope),
         ("the tail ½ Σ_{p>m} a_p²", power(m, result["tail"], ends)[0].slope),
     ]
     if s.strengths is None:
         predicted.append(("P → ∞", exponents(s.beta).width))
-    return [
-        Finding(
-            claim="width-scaling",
-            quantity=f"slope of log loss over log m, prediction: {source}",
-            where=f"m from {fit.window[0]:g} to {fit.window[1]:g}, {where}",
-            predicted=value,
-            measured=fit.slope,
-            low=fit.interval[0],
-            high=fit.interval[1],
-            interval=interval,
-        )
-        for source, value in predicted
-    ]
+    within = f"m from {fit[0].window[0]:g} to {fit[0].window[1]:g}, {where}"
+    return slopes("width-scaling", "slope of log loss over log m", within, fit, predicted)
 
 
 def probe(s: Settings) -> Probe:
