@@ -7,7 +7,9 @@ numbers come from `results/` whenever the book is built. Two directives render a
 """
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -23,8 +25,8 @@ from plateaus.experiments import EXPERIMENTS, Finding, Result, load, stored
 
 CLAIMS = ROOT / "book" / "appendix" / "reproduction.yml"
 
-SHOWN = 4
-"""Findings that a row of the table shows; the rest stand with the result."""
+SHOWN = 3
+"""Findings of a result that a row of the table shows; the rest stand with the result."""
 
 
 @dataclass(frozen=True)
@@ -55,6 +57,13 @@ def claims() -> list[Claim]:
     return [Claim(name, **row) for name, row in yaml.safe_load(CLAIMS.read_text()).items()]
 
 
+@cache
+def said(name: str) -> tuple[Result, Sequence[Finding]]:
+    """A stored result, and its findings."""
+    result = load(name)
+    return result, result.findings
+
+
 def found(claim: Claim) -> list[tuple[Result, Finding]]:
     """What the stored results say of a claim, in the order in which it asks for them."""
     rows: list[tuple[Result, Finding]] = []
@@ -62,8 +71,7 @@ def found(claim: Claim) -> list[tuple[Result, Finding]]:
     for name, wanted in claim.findings.items():
         if name not in here:
             continue
-        result, seen = load(name), set[Finding]()
-        findings = result.findings
+        (result, findings), seen = said(name), set[Finding]()
         for want in wanted:
             for one in findings:
                 if one not in seen and (
@@ -148,28 +156,29 @@ class Table(_Page):
         return [*self.myst(claim.claim), source, *self.myst(f"**Theory.** {claim.theory}")]
 
     def measurement(self, claim: Claim) -> list[nodes.Node]:
-        """The first findings, how they compare, and where they come from."""
+        """The first findings of each result, how they compare, and where they come from."""
         seen = found(claim)
         if not seen:
             return self.myst(claim.missing or "Not reproduced: there is no stored result yet.")
         lines: list[nodes.Node] = []
-        for _, one in seen[:SHOWN]:
-            text = f" {one.quantity}, {one.where}"
-            if not math.isnan(one.predicted):
-                text += f"; predicted {number(one.predicted)}"
-            strong = nodes.strong(text=measured(one))
-            lines.append(nodes.paragraph("", "", strong, nodes.Text(text + ".")))
-        lines += self.myst(claim.comment)
-        for result in {one.experiment.name: one for one, _ in seen}.values():
-            name, reduced = result.experiment.name, bool(result.manifest["reduced"])
-            line = nodes.paragraph(text="Result: ")
+        results = {result.experiment.name: result for result, _ in seen}
+        for name, result in results.items():
+            own = [one for other, one in seen if other is result]
+            for one in own[:SHOWN]:
+                text = f" {one.quantity}, {one.where}"
+                if not math.isnan(one.predicted):
+                    text += f"; predicted {number(one.predicted)}"
+                strong = nodes.strong(text=measured(one))
+                lines.append(nodes.paragraph("", "", strong, nodes.Text(text + ".")))
+            scale = "full, reduced for a CPU" if result.manifest["reduced"] else "full"
+            line = nodes.paragraph(text="Result ")
             line += nodes.reference("", name, refid=f"result-{name}", internal=True)
-            more = sum(one.experiment.name == name for one, _ in seen[SHOWN:])
-            text = ", full scale reduced for a CPU" if reduced else ", full scale"
-            line += nodes.Text(text + (f", with {more} more; " if more else "; "))
+            if len(own) > SHOWN:
+                line += nodes.Text(f", which says {len(own) - SHOWN} more")
+            line += nodes.Text(f". Scale: {scale}. Command: ")
             line += nodes.literal(text=result.manifest["command"])
             lines.append(line)
-        return lines
+        return lines + self.myst(claim.comment)
 
 
 class Results(_Page):
@@ -183,7 +192,7 @@ class Results(_Page):
                 continue
             path = next(path for path in stored() if path.name == name)
             self.env.note_dependency(str(path / "manifest.json"))
-            result = load(name)
+            result, findings = said(name)
             section = nodes.section("", nodes.title(text=name), ids=[f"result-{name}"])
             section += nodes.paragraph(text=result.experiment.question)
             section += nodes.literal_block(text=result.manifest["command"], language="console")
@@ -200,7 +209,7 @@ class Results(_Page):
                     [nodes.paragraph(text=measured(one))],
                     [nodes.paragraph(text=one.interval)],
                 ]
-                for one in result.findings
+                for one in findings
             ]
             heads = ["Quantity", "Predicted", "Measured", "Interval"]
             summary = f"What it says: {len(rows)} findings"
