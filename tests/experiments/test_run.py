@@ -310,6 +310,25 @@ def test_a_folder_that_cannot_be_written(tmp_path):
         run(small(), out=tmp_path / "out")
 
 
+@pytest.mark.parametrize(
+    ("kept", "again", "off"),
+    [
+        ([[2.0, 4.0], [1.0, 0.0]], [[2.0, 4.0]], 0.0),
+        ([[2.0, 4.0], [1.0, 0.0]], [[2.0, 3.0]], 0.25),
+        ([np.inf, np.nan, 2.0], [np.inf, np.nan, 1.0], 0.5),
+        ([np.inf, 1.0], [1.0, 1.0], np.inf),
+        ([1.0, 1.0], [np.nan, 1.0], np.inf),
+        ([1.0], [1.0, 1.0], np.inf),
+        ([1, 2], [1, 2], 0.0),
+        ([1, 2], [1, 3], np.inf),
+        ([True], [False], np.inf),
+        (np.zeros((0, 2)), np.zeros((0, 2)), 0.0),
+    ],
+)
+def test_how_far_a_corner_is_off(kept, again, off):
+    assert _run._off(np.array(kept), np.array(again)) == off
+
+
 def test_a_probe_that_does_not_agree_is_no_result(tmp_path):
     def wrong(s):
         return Probe(replace(s, seed=s.seed + 1), {"x": 1, "y": 0.5}, 1e-12)

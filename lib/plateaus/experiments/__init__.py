@@ -33,6 +33,7 @@ from plateaus.experiments.curriculum import CURRICULUM
 from plateaus.experiments.discretization import DISCRETIZATION
 from plateaus.experiments.emergence_times import EMERGENCE_TIMES
 from plateaus.experiments.frontier import FRONTIER
+from plateaus.experiments.frontier_sgd import FRONTIER_SGD
 from plateaus.experiments.horizon import HORIZON
 from plateaus.experiments.identification import IDENTIFICATION
 from plateaus.experiments.losses import LOSSES
@@ -74,6 +75,7 @@ EXPERIMENTS: dict[str, Experiment] = {
         STAIRCASE,
         WIDTH,
         FRONTIER,
+        FRONTIER_SGD,
         DISCRETIZATION,
         HORIZON,
         LOSSES,

@@ -250,7 +250,8 @@ def _off(kept: NDArray[Any], again: NDArray[Any]) -> float:
     if not np.isfinite(again[finite]).all():
         return math.inf
     scale = float(np.abs(corner[finite]).max(initial=0.0)) or 1.0
-    return float(np.abs(corner - again, where=finite, out=np.zeros(corner.shape)).max()) / scale
+    apart = np.subtract(corner, again, where=finite, out=np.zeros(corner.shape, corner.dtype))
+    return float(np.abs(apart).max()) / scale
 
 
 def describe(

@@ -151,7 +151,7 @@ def findings(result: Result) -> list[Finding]:
         found.append(
             Finding(
                 claim,
-                "smallest n over eq-n*, median over sizes of medians over runs",
+                "smallest n over the heuristic n*, median over sizes of medians over runs",
                 where,
                 1.0,
                 float(np.median(ratio)),
