@@ -156,8 +156,9 @@ def test_what_is_stored_is_what_was_measured(tmp_path):
     assert again.settings == result.settings == replace(Settings(), size=1, **FLOW)
     assert again.findings == result.findings
     manifest = json.loads((out / "manifest.json").read_text())
-    assert manifest["command"].startswith("plateaus run own.py:OWN --scale ")
-    assert manifest["command"].endswith("engine=flow size=1")
+    assert manifest["command"] == (
+        "plateaus run own.py:OWN --scale chapter --device cpu --threads 1 engine=flow size=1"
+    )
     assert manifest["identity"]["machine"]["threads"] == 1
     assert manifest["identity"]["libraries"]["torch"] == torch.__version__
     assert manifest["seconds"] > 0

@@ -2,6 +2,7 @@
 
 import json
 import random
+import shlex
 import shutil
 
 import numpy as np
@@ -9,7 +10,18 @@ import pytest
 import torch
 from own import OWN
 
-from plateaus.experiments import Refused, _store, load, results, run, stored, verify
+from plateaus.experiments import (
+    EXPERIMENTS,
+    Refused,
+    _run,
+    _store,
+    command,
+    load,
+    results,
+    run,
+    stored,
+    verify,
+)
 
 
 @pytest.fixture(scope="module")
@@ -150,7 +162,16 @@ def test_a_stored_result(path):
     assert manifest["scale"] == "full"
     assert manifest["code"]["clean"] is True
     assert manifest["probe"]["seconds"] <= 10
-    assert load(path.name).findings
+    result = load(path.name)
+    assert result.findings
+    # The command that it names runs these settings.
+    given, words = command._parser().parse_known_args(shlex.split(manifest["command"])[1:])
+    one = EXPERIMENTS[given.name]
+    typed = dict(word.split("=", 1) for word in [*given.settings, *words])
+    changes = {name: command.parse(name, text, one.kinds[name]) for name, text in typed.items()}
+    assert given.threads == manifest["identity"]["machine"]["threads"]
+    settings = _run.configured(one, scale=given.scale, device=given.device, **changes)[0]
+    assert settings == result.settings
 
 
 def test_the_results_fit_into_the_repository():

@@ -139,7 +139,9 @@ def run(
     """
     found = find(experiment)
     chosen, kind = _run.configured(found, scale=scale, device=device, settings=settings, **changes)
-    return _run.run(found, chosen, device=kind, out=_path(out), every=every, progress=progress)
+    return _run.run(
+        found, chosen, scale=scale, device=kind, out=_path(out), every=every, progress=progress
+    )
 
 
 def sweep(
@@ -188,8 +190,12 @@ def sweep(
     chosen, kind = _run.configured(found, scale=scale, device=device, settings=settings, **changes)
     paths = [Path(file) for file in files]
     arguments: dict[str, Any] = {
-        "device": kind, "out": _path(out), "every": every, "progress": progress
-    }  # fmt: skip
+        "scale": scale,
+        "device": kind,
+        "out": _path(out),
+        "every": every,
+        "progress": progress,
+    }
     if cluster is not None:
         with _run.cluster(cluster, threads, paths) as pool:
             return _run.run(found, chosen, executor=pool, **arguments)

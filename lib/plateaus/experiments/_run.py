@@ -15,6 +15,7 @@ import json
 import math
 import multiprocessing
 import os
+import shlex
 import sys
 import tempfile
 import threading
@@ -84,9 +85,7 @@ def configured(
         raise ValueError("device is 'cuda', but PyTorch sees no GPU; valid here: auto, cpu.")
     kind = "cuda" if device != "cpu" and torch.cuda.is_available() else "cpu"
     if settings is None:
-        settings = experiment.chapter if scale == "chapter" else experiment.full
-        if scale == "full" and kind == "cpu":
-            settings = dataclasses.replace(settings, **experiment.reduced)
+        settings = scaled(experiment, scale, kind)
     for name in changes:
         if name not in experiment.kinds:
             raise ValueError(
@@ -95,6 +94,14 @@ def configured(
     settings = dataclasses.replace(settings, **changes)
     check(experiment, settings)
     return settings, kind
+
+
+def scaled(experiment: Experiment, scale: Scale, kind: str) -> Settings:
+    """The settings of a scale, on "cpu" or "cuda"."""
+    if scale == "chapter":
+        return experiment.chapter
+    reduced = experiment.reduced if kind == "cpu" else {}
+    return dataclasses.replace(experiment.full, **reduced)
 
 
 def nearest(name: str, known: Mapping[str, Any] | Sequence[str]) -> str:
@@ -108,6 +115,7 @@ def run(
     experiment: Experiment,
     settings: Settings,
     *,
+    scale: Scale,
     device: str = "cpu",
     out: Path | None = None,
     executor: "Workers | None" = None,
@@ -119,6 +127,7 @@ def run(
     Arguments:
         experiment: which.
         settings: checked.
+        scale: whose settings they are, or were before they were changed.
         device: "cpu" or "cuda".
         out: the folder to write into, and to go on from; None: memory alone.
         executor: who computes the points; None: this process, one after the other.
@@ -157,7 +166,7 @@ def run(
             bar.refresh()
         cells_found = [cell for cell in found if cell is not None]
         arrays = stack(experiment, settings, [arrays for arrays, _ in cells_found])
-        manifest = describe(experiment, settings, identity, arrays)
+        manifest = describe(experiment, settings, scale, identity, arrays)
         manifest["seconds"] = round(sum(seconds for _, seconds in cells_found), 3)
         manifest["wall_seconds"] = round(time.monotonic() - began, 3)
         if folder is not None:
@@ -255,10 +264,13 @@ def _off(kept: NDArray[Any], again: NDArray[Any]) -> float:
 
 
 def describe(
-    experiment: Experiment, settings: Settings, identity: Mapping[str, Any], arrays: Arrays
+    experiment: Experiment,
+    settings: Settings,
+    scale: Scale,
+    identity: Mapping[str, Any],
+    arrays: Arrays,
 ) -> dict[str, Any]:
     """The manifest of a result, but for times, files and digest."""
-    scale, changed = scale_of(experiment, settings)
     commit, clean = _store.revision()
     probe = experiment.probe(settings)
     return {
@@ -267,8 +279,8 @@ def describe(
         "part": experiment.part,
         "question": experiment.question,
         "scale": scale,
-        "reduced": changed if scale == "full" else {},
-        "command": command(experiment, settings, identity["machine"]),
+        "reduced": changed(experiment.full, settings) if scale == "full" else {},
+        "command": command(experiment, settings, scale, identity["machine"]),
         "seed": getattr(settings, "seed", None),
         "made": datetime.now(UTC).strftime("%Y-%m-%d"),
         "code": {"version": _store.version(), "revision": commit, "clean": clean},
@@ -286,32 +298,23 @@ def describe(
     }
 
 
-def scale_of(experiment: Experiment, settings: Settings) -> tuple[str, dict[str, Any]]:
-    """The scale whose settings these are, or are nearest to; and what differs: [there, here]."""
-    here = _store.to_json(settings)
-    best: tuple[str, dict[str, Any]] | None = None
-    for scale in ("full", "chapter"):
-        there = _store.to_json(getattr(experiment, scale))
-        changed = {name: [there[name], here[name]] for name in here if there[name] != here[name]}
-        if best is None or len(changed) < len(best[1]):
-            best = scale, changed
-    assert best is not None
-    return best
+def changed(there: Settings, here: Settings) -> dict[str, Any]:
+    """The settings that differ, as JSON: [there, here]."""
+    old, new = _store.to_json(there), _store.to_json(here)
+    return {name: [old[name], new[name]] for name in new if old[name] != new[name]}
 
 
-def command(experiment: Experiment, settings: Settings, machine: Mapping[str, Any]) -> str:
+def command(
+    experiment: Experiment, settings: Settings, scale: Scale, machine: Mapping[str, Any]
+) -> str:
     """What to type to run these settings again."""
     device = machine["device"]
-    scale, changed = scale_of(experiment, settings)
-    if scale == "full" and device == "cpu":
-        default, _ = configured(experiment, scale="full", device="cpu")
-        there = _store.to_json(default)
-        here = _store.to_json(settings)
-        changed = {name: [there[name], here[name]] for name in here if there[name] != here[name]}
     words = ["plateaus", "run", spelled(experiment), "--scale", scale, "--device", device]
     if device == "cpu":
         words += ["--threads", str(machine["threads"])]
-    return " ".join([*words, *(f"{name}={_typed(new)}" for name, (_, new) in changed.items())])
+    default = scaled(experiment, scale, device)
+    differences = changed(default, settings).items()
+    return shlex.join([*words, *(f"{name}={_typed(new)}" for name, (_, new) in differences)])
 
 
 def spelled(experiment: Experiment) -> str:
