@@ -10,6 +10,7 @@ from collections.abc import Callable
 from typing import Any, TypeVar
 
 import numba
+from numba.core.dispatcher import Dispatcher
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
@@ -17,10 +18,15 @@ _njit: Any = numba.njit
 
 
 def compiled(function: Function) -> Function:
-    """Compile a function when it is first called. It may call none from another file."""
+    """Compile a function when it is first called. It may call none from another file.
+
+    One that encloses compiled functions is not kept: no other process would know it again.
+    """
     options = {"nogil": True, "fastmath": {"reassoc", "contract", "nsz"}}
+    cells = function.__closure__ or ()
+    keep = not any(isinstance(cell.cell_contents, Dispatcher) for cell in cells)
     try:
-        result: Function = _njit(cache=True, **options)(function)
+        result: Function = _njit(cache=keep, **options)(function)
     except RuntimeError:  # nowhere to keep it
         result = _njit(**options)(function)
     return result
