@@ -115,11 +115,12 @@ def settings_changed(result: Result) -> str:
 
 
 def _listed(value: Any) -> str:
-    if isinstance(value, list):
-        if len(value) > 5 and all(isinstance(one, int) for one in value):
-            return f"{value[0]}, …, {value[-1]} ({len(value)} values)"
-        return ", ".join(map(_listed, value))
-    return str(value)
+    if not isinstance(value, list):
+        return str(value)
+    words = [f"({_listed(one)})" if isinstance(one, list) else str(one) for one in value]
+    if len(words) > 5:
+        return f"{words[0]}, …, {words[-1]} ({len(words)} values)"
+    return ", ".join(words)
 
 
 class _Page(SphinxDirective):
@@ -165,7 +166,7 @@ class Table(_Page):
         for name, result in results.items():
             own = [one for other, one in seen if other is result]
             for one in own[:SHOWN]:
-                text = f" {one.quantity}, {one.where}"
+                text = f": {one.quantity}, {one.where}"
                 if not math.isnan(one.predicted):
                     text += f"; predicted {number(one.predicted)}"
                 strong = nodes.strong(text=measured(one))
