@@ -3,7 +3,7 @@ r"""Is a learning rate tuned to the horizon better than a fixed one, and does it
 For a_p ∝ p^{−β} the slides have two rates of the loss against samples n:
 
     one η for all n          direction p emerges at n = T_p/η ∝ p^β          L ~ n^{(1−2β)/β}
-    η retuned for each n     η ∝ a_p, so that n = T_p/η ∝ p^{2β}             L ~ n^{(1−2β)/(2β)}
+    η tuned anew for each n     η ∝ a_p, so that n = T_p/η ∝ p^{2β}             L ~ n^{(1−2β)/(2β)}
 
 The second holds for the lower envelope over η. It is that of the Gaussian sequence model, where
 keeping a_q² > 1/n costs ½ Σ_q min(a_q², 1/n) (Johnstone 2017, whom the slides quote).
