@@ -201,7 +201,9 @@ def findings(result: Result) -> Sequence[Finding]:
 
     def add(quantity: str, where: str, predicted: float, x: Array, interval: str = runs) -> None:
         x = x[~np.isnan(x)]
-        if x.size:
+        if x.size == 1:
+            found.append(Finding(_CLAIM, quantity, where, predicted, float(x[0])))
+        elif x.size:
             ends = float(x.min()), float(x.max())
             measured = float(np.median(x))
             found.append(Finding(_CLAIM, quantity, where, predicted, measured, *ends, interval))
@@ -228,12 +230,12 @@ def findings(result: Result) -> Sequence[Finding]:
             reached = (np.isfinite(T[i, j]) & there).sum() / max(there.sum(), 1)
             add("share of these directions that SGD has reached", where, 1.0, np.array([reached]))
             failed = np.isnan(result["loss"][i, j]).any(axis=-1)
-            add("share of runs that diverge", where, 0.0, np.array([failed.mean()]), "")
+            add("share of runs that diverge", where, 0.0, np.array([failed.mean()]))
             normal = stats.norm.ppf((np.arange(100) + 0.5) / 100)
             off = (np.sqrt(rho) * result["spread"][i, j])[..., None] * normal
             expected = float(np.nanmedian(np.abs(late(rho)[..., None] - 1 + off)))
             close = float(np.median(np.abs(ratio[there] - 1))) if there.any() else np.inf
-            add("median of |T_SGD η/T_flow − 1|", where, expected, np.array([close]), "")
+            add("median of |T_SGD η/T_flow − 1|", where, expected, np.array([close]))
             follows = rate if close <= CLOSE else follows
             should = rate if expected <= CLOSE else should
             t = steps * eta[:, None]
@@ -255,7 +257,6 @@ def findings(result: Result) -> Sequence[Finding]:
             f"d = {s.d}, P = {s.P}, m = {m}, B = {s.batch}, ρ of {sorted(s.rate)}; 0 for none",
             should,
             np.array([follows]),
-            "",
         )
     d, P = _wide(s)
     first, weakest = typical(s)
