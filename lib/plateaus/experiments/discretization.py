@@ -259,5 +259,5 @@ DISCRETIZATION = Experiment(
         "quantiles": "quartiles of `times` by diffusion (starts, 3); nan for P > 1",
         "share": "share that arrives in the budget, by diffusion (starts); nan for P > 1",
     },
-    reduced={"starts": 8, "replicates": 32},
+    reduced={"starts": 24, "replicates": 32},
 )
