@@ -117,7 +117,7 @@ def findings(result: Result) -> list[Finding]:
             found.append(
                 Finding(
                     "construction-bound",
-                    "δ over the bound, the largest; at most 1 predicted",
+                    "largest δ over its bound, at most 1",
                     f"{where}, where the bound is below 1",
                     float((predicted / bound)[says].max()),
                     float((error / bound)[says].max()),
@@ -158,7 +158,7 @@ def findings(result: Result) -> list[Finding]:
             Finding(
                 "construction-accuracy",
                 "smallest β of the grid from which on all answers are right in float32",
-                f"{here}, predicted: gap ≥ {eps:.2g}",
+                f"{here}; predicted: the gap G is {eps:.2g} or more",
                 _from(beta, gap[at] >= eps),
                 _from(beta, right[at] == 1),
             )

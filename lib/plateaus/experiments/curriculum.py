@@ -174,7 +174,7 @@ def findings(result: Result) -> list[Finding]:
                 Finding(
                     f"{schedule}-samples",
                     f"first n of the grid with a median accuracy of .95, {schedule}",
-                    f"{where}, n in {', '.join(map(str, s.n))}",
+                    f"{where}, n in {', '.join(map(str, s.n))}; predicted: n*, off the grid",
                     n_star(N, k),
                     min(passed, default=math.inf),
                 )

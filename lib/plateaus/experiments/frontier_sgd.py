@@ -228,7 +228,12 @@ def findings(result: Result) -> Sequence[Finding]:
                 f"range over {len(s.run)} runs and directions; inf: not by the last record",
             )
             reached = (np.isfinite(T[i, j]) & there).sum() / max(there.sum(), 1)
-            add("share of these directions that SGD has reached", where, 1.0, np.array([reached]))
+            add(
+                "share of the first directions that SGD has reached",
+                where,
+                1.0,
+                np.array([reached]),
+            )
             failed = np.isnan(result["loss"][i, j]).any(axis=-1)
             add("share of runs that diverge", where, 0.0, np.array([failed.mean()]))
             normal = stats.norm.ppf((np.arange(100) + 0.5) / 100)
@@ -270,7 +275,7 @@ def findings(result: Result) -> Sequence[Finding]:
         add(
             f"samples to {which} with B = 1 at its own η_c, computed from the starts",
             f"d = {d}, P = m = {P}, T/η_c by `greedy` and `critical_eta`; 1/ρ times that at ρ η_c; "
-            f"predicted: from the sizes, {source}",
+            f"predicted: from the sizes, {source}; measured: from the drawn starts",
             predicted,
             result["single"][0, 0, :, k],
         )

@@ -139,7 +139,7 @@ def findings(result: Result) -> list[Finding]:
     C = sum(c * c for c in s.sigma[1:])
     loss = np.where(np.isfinite(result["loss"]), result["loss"], math.inf)  # failed: no loss
     predicted = result["predicted"]
-    rule = "window from where the prediction has learned direction 1 to the last record"
+    rule = "from the first predicted emergence on"
     sizes = f"d = {s.d}, P = {s.P}, m = {s.m}, {s.replicates} runs"
     asymptote = exponents(s.beta) if s.strengths is None and s.beta > 0.5 else None
     found = []
@@ -182,13 +182,13 @@ def findings(result: Result) -> list[Finding]:
         if (at := fit(y, theory, median)) is not None:
             where = f"{where}; n = {at[0][0]:.0f} to {at[0][1]:.0f}, {rule}"
             what = "slope of log loss over log n at fixed η; predicted: "
-            add("fixed-rate", what + "finite size", where, at[1], at)
+            add("fixed-rate", what + "ours, at this size", where, at[1], at)
             if asymptote is not None:
                 add("fixed-rate", what + "limit (1−2β)/β", where, asymptote.fixed.loss, at)
     if (at := fit(loss, predicted, envelope)) is not None:
         where = f"{len(s.eta)} rates, {sizes}; n = {at[0][0]:.0f} to {at[0][1]:.0f}, {rule}"
         what = "slope of log loss over log n, lower envelope over η; predicted: "
-        add("horizon-tuned-rate", what + "finite size", where, at[1], at)
+        add("horizon-tuned-rate", what + "ours, at this size", where, at[1], at)
         scaled = n / at[0][0] / a2[0]  # direction 1 is kept from the window's start on
         risk = 0.5 * np.minimum(a2, 1 / scaled[:, None]).sum(axis=1)
         risk_slope = fit_power_law(n, risk, window=at[0]).slope

@@ -101,7 +101,7 @@ def findings(result: Result) -> list[Finding]:
         rows.append(
             Finding(
                 "identification",
-                "n with less than ½ wrong candidate on average, exact; predicted: counting",
+                "n with less than ½ wrong candidate on average, computed; lower bound: counting",
                 where,
                 float(here["counting"]),
                 float(here["survivors"]),
@@ -129,8 +129,8 @@ def findings(result: Result) -> list[Finding]:
             rows.append(
                 Finding(
                     "search",
-                    "least n on the grid with which half of the starts find π; predicted: the "
-                    "order of the search threshold",
+                    "least n on the grid with which half of the starts find π; predicted, up to a "
+                    "constant: the search threshold",
                     f"{where}, {found.shape[1]} starts",
                     float(here["threshold"]),
                     float(enough[0]) if len(enough) else math.inf,

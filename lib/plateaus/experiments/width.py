@@ -98,7 +98,7 @@ def findings(result: Result) -> Sequence[Finding]:
             ("loss over that of greedy selection", loss[k, :, -1] / predicted[k, :, -1], 1.0),
             ("loss over the tail ½ Σ_{p>m} a_p²", loss[k, :, -1] / left[k], _over(result, k)),
             (
-                f"loss over that at {s.multiples[0]:g} times",
+                f"loss over that at {s.multiples[0]:g} times the predicted end",
                 loss[k, :, -1] / loss[k, :, 0],
                 float(np.median(predicted[k, :, -1] / predicted[k, :, 0])),
             ),
