@@ -82,6 +82,12 @@ def test_what_cannot_be_done_is_said_in_a_sentence(words, sentence, capsys):
         assert error.count("\n") == 1
 
 
+def test_a_file_with_the_name_of_a_module_in_use(tmp_path, capsys):
+    (tmp_path / "numpy.py").write_text("MINE = 1")
+    assert main(["run", f"{tmp_path / 'numpy.py'}:MINE"]) == 1
+    assert "has the name of a module in use, 'numpy'; rename the file" in capsys.readouterr().err
+
+
 def test_unknown_options_are_refused(capsys):
     with pytest.raises(SystemExit):
         main(["run", "staircase", "--sede", "1"])

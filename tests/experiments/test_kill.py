@@ -63,7 +63,7 @@ def test_a_run_killed_at_random_moments_ends_with_the_same_bits(engine, tmp_path
         on = sum(line.endswith(" on") for line in log.read_text().splitlines())
         kept = [suffix for suffix, _ in now]
         print(
-            f"{engine}, kill {kills:2} after {delay:.2f} s: {kept.count('.npz')} points done, "
+            f"{engine}, kill {kills:2} after {delay:.2f} s: {kept.count('.done')} points done, "
             f"{kept.count('.pt')} with a checkpoint; begun from one {on} times so far"
         )
     process = start(out, *words, f"log={log}")

@@ -2,6 +2,7 @@
 
 import json
 import os
+import random
 import re
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -259,10 +260,12 @@ def test_damaged_checkpoints_and_points(tmp_path, monkeypatch):
     out = tmp_path / "out"
     begun(out, monkeypatch)
     own = {"size": 2, "every": 0, "engine": ("train",), "out": out}
-    [state], [point] = out.glob("points/*.pt"), out.glob("points/*.npz")
+    [state], [point] = out.glob("points/*.pt"), out.glob("points/*.done")
     for path in (state, point):
         whole = path.read_bytes()
-        for damaged in (whole[:-1], whole[: len(whole) // 2], flipped(whole), b""):
+        rng = random.Random(0)
+        bits = [flipped(whole, rng.randrange(len(whole)), 1 << rng.randrange(8)) for _ in range(30)]
+        for damaged in (whole[:-1], whole[: len(whole) // 2], b"", *bits):
             path.write_bytes(damaged)
             with pytest.raises(Refused, match=rf"{path.name} is damaged.*delete it"):
                 run(OWN, **own)
@@ -280,10 +283,9 @@ def test_damaged_checkpoints_and_points(tmp_path, monkeypatch):
     run(OWN, **own)
 
 
-def flipped(data):
-    """The same bytes with one changed in the middle."""
-    middle = len(data) // 2
-    return data[:middle] + bytes([data[middle] ^ 1]) + data[middle + 1 :]
+def flipped(data, at, bit):
+    """The same bytes but for one bit."""
+    return data[:at] + bytes([data[at] ^ bit]) + data[at + 1 :]
 
 
 def test_a_folder_with_something_else(tmp_path):

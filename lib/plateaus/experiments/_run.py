@@ -560,10 +560,15 @@ def module(path: Path) -> Any:
     """A Python file as a module of its name, also for what is pickled by reference.
 
     Raises:
-        ValueError: there is no such file.
+        ValueError: there is no such file, or another module has its name.
     """
     if not path.is_file():
         raise ValueError(f"{path} is no file; valid: a Python file, or the name of an experiment.")
+    there = sys.modules.get(path.stem)
+    if there is not None:
+        if Path(getattr(there, "__file__", None) or "").resolve() == path.resolve():
+            return there
+        raise ValueError(f"{path} has the name of a module in use, {path.stem!r}; rename the file.")
     spec = importlib.util.spec_from_file_location(path.stem, path)
     assert spec is not None
     assert spec.loader is not None

@@ -3,8 +3,8 @@
 A folder that a run writes into holds
 
     run.json        what is being run: settings, code, device, threads, libraries (`identity`)
-    points/*.npz    the points of the grid that are done
-    points/*.pt     what a point that is under way goes on from
+    points/*.done   the points of the grid that are done: a sha256, and an npz
+    points/*.pt     what a point that is under way goes on from: a sha256, and what torch.save wrote
     result.npz      all points, stacked, and
     manifest.json   how they came about; with these two the other files are gone
 
@@ -23,7 +23,6 @@ import json
 import os
 import platform
 import subprocess
-import zipfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -96,7 +95,7 @@ def read_npz(data: bytes, path: Path) -> Arrays:
     try:
         with np.load(io.BytesIO(data), allow_pickle=False) as file:
             return {name: file[name] for name in file.files}
-    except (ValueError, OSError, EOFError, KeyError, zipfile.BadZipFile, zipfile.error) as error:
+    except Exception as error:  # damaged bytes may raise anything
         raise Refused(f"{path} is damaged ({error}); delete it and run it again.") from None
 
 
@@ -299,10 +298,10 @@ class Folder:
         Raises:
             Refused: the file is damaged, or that of another run.
         """
-        path = self.path / "points" / f"{self.name(point)}.npz"
+        path = self.path / "points" / f"{self.name(point)}.done"
         if not path.exists():
             return None
-        arrays = read_npz(path.read_bytes(), path)
+        arrays = read_npz(_unsealed(path), path)
         label = json.loads(str(arrays.pop("label", "{}")))
         self._same(path, label, point)
         return arrays, float(label["seconds"])
@@ -310,8 +309,8 @@ class Folder:
     def done(self, point: Point, arrays: Arrays, seconds: float) -> None:
         """Keep the arrays of a point, and let go of its checkpoint."""
         label = {"run": self.digest, "point": point, "seconds": seconds}
-        path = self.path / "points" / f"{self.name(point)}.npz"
-        write(path, npz({**arrays, "label": np.array(json.dumps(label))}))
+        path = self.path / "points" / f"{self.name(point)}.done"
+        write(path, _sealed(npz({**arrays, "label": np.array(json.dumps(label))})))
         path.with_suffix(".pt").unlink(missing_ok=True)
 
     def state(self, point: Point) -> tuple[dict[str, Any], float] | None:
@@ -323,10 +322,7 @@ class Folder:
         path = self.path / "points" / f"{self.name(point)}.pt"
         if not path.exists():
             return None
-        data = path.read_bytes()
-        if len(data) < 32 or hashlib.sha256(data[32:]).digest() != data[:32]:
-            raise Refused(f"{path} is damaged; delete it, and the point starts anew.")
-        kept = torch.load(io.BytesIO(data[32:]), map_location="cpu", weights_only=True)
+        kept = torch.load(io.BytesIO(_unsealed(path)), map_location="cpu", weights_only=True)
         self._same(path, kept, point)
         return kept["state"], float(kept["seconds"])
 
@@ -335,9 +331,7 @@ class Folder:
         file = io.BytesIO()
         label = {"run": self.digest, "point": point, "seconds": seconds, "state": state}
         torch.save(label, file)
-        data = file.getvalue()
-        path = self.path / "points" / f"{self.name(point)}.pt"
-        write(path, hashlib.sha256(data).digest() + data)
+        write(self.path / "points" / f"{self.name(point)}.pt", _sealed(file.getvalue()))
 
     def finish(self, arrays: Arrays, manifest: Mapping[str, Any]) -> dict[str, Any]:
         """Put result and manifest in place, and clear away the rest."""
@@ -358,6 +352,23 @@ class Folder:
                 f"{path} comes from other code, settings or another device; delete it, and the "
                 "point starts anew."
             )
+
+
+def _sealed(data: bytes) -> bytes:
+    """Bytes behind their sha256."""
+    return hashlib.sha256(data).digest() + data
+
+
+def _unsealed(path: Path) -> bytes:
+    """What a file holds behind its sha256.
+
+    Raises:
+        Refused: the two do not fit.
+    """
+    data = path.read_bytes()
+    if data[:32] != hashlib.sha256(data[32:]).digest():
+        raise Refused(f"{path} is damaged; delete it, and the point starts anew.")
+    return data[32:]
 
 
 def read_json(path: Path) -> dict[str, Any]:
