@@ -528,7 +528,10 @@ def cluster(address: str, threads: int, files: Sequence[Path] = ()) -> Iterator[
             "a cluster needs Dask, which is not installed: pip install 'plateaus[cluster]'."
         ) from None
     try:
-        client = Client(address, timeout=5, set_as_default=False)
+        try:
+            client = Client(address, timeout=5, set_as_default=False)
+        except AssertionError:  # on a machine that stands still, Dask's thread may start too late
+            client = Client(address, timeout=5, set_as_default=False)
     except (OSError, ValueError, TimeoutError) as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise ConnectionError(
