@@ -532,7 +532,7 @@ def cluster(address: str, threads: int, files: Sequence[Path] = ()) -> Iterator[
             client = Client(address, timeout=5, set_as_default=False)
         except AssertionError:  # on a machine that stands still, Dask's thread may start too late
             client = Client(address, timeout=5, set_as_default=False)
-    except (OSError, ValueError, TimeoutError) as error:
+    except (OSError, ValueError, TimeoutError, AssertionError) as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise ConnectionError(
             f"no Dask scheduler answers at {address} within 5 s ({reason})."
