@@ -1,8 +1,10 @@
-"""`check`, `exercise` and `glue`: a check must be able to fail."""
+"""`check`, `exercise`, `glue` and `movable`: a check must be able to fail."""
+
+import json
 
 import pytest
 
-from plateaus.book import check, exercise, glue
+from plateaus.book import HEAVIEST, check, curve, exercise, glue, image, movable
 
 
 def square_is(power=2):
@@ -86,3 +88,51 @@ def test_glue_makes_the_record_of_mystnb(monkeypatch):
 def test_glue_refuses_what_prose_cannot_print():
     with pytest.raises(TypeError, match=r"glue\('name'\) was given a list; valid: number, text"):
         glue("name", [1, 2])
+
+
+def frames(monkeypatch, *arguments, **keywords):
+    shown = []
+    monkeypatch.setattr("IPython.display.display", lambda data, **_: shown.append(data))
+    movable(*arguments, **keywords)
+    ((text,),) = [data.values() for data in shown]
+    return json.loads(text)
+
+
+def test_movable_keeps_a_frame_for_every_combination(monkeypatch):
+    def draw(k, way):
+        x = [1, 2, 4]
+        points = curve("seen", x, [k / 3, float("nan"), k], kind="points")
+        return [curve(way, x, [k * v for v in x]), points, image("map", [[k, 0], [0, 1]])]
+
+    sliders = {"k": [2, 5], "way": ["up", "down", "left"]}
+    record = frames(monkeypatch, "fig-k", draw, sliders=sliders, x="n", y="accuracy", log="x")
+    assert (record["figure"], record["x"], record["log"]) == ("fig-k", "n", "x")
+    assert record["sliders"] == sliders
+    assert len(record["frames"]) == 6
+    line, points, field = record["frames"][4]  # k = 5, down: the last slider runs first
+    assert line == {"kind": "line", "label": "down", "x": [1, 2, 4], "y": [5, 10, 20]}
+    assert points["y"] == [1.667, None, 5]
+    assert field["values"] == [[5, 0], [0, 1]]
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"figure": "sec-k"}, "figure is 'sec-k'"),
+        ({"sliders": {}}, "the sliders of fig-k are {}"),
+        ({"sliders": {"k": [1]}}, "two values or more"),
+        ({"log": "z"}, "log is 'z'"),
+        ({"draw": lambda k: []}, "fig-k draws nothing at {'k': 1}"),
+        ({"draw": lambda k: [curve("c", range(HEAVIEST), range(HEAVIEST))]}, "at most 200000"),
+        ({"draw": lambda k: [curve("c", [1, 2], [1])]}, "'c' has 2 x and 1 y"),
+        ({"draw": lambda k: [curve("c", [float("nan")], [1])]}, "an x that is not a number"),
+        ({"draw": lambda k: [curve("c", [1], [float("inf")])]}, "infinite"),
+        ({"draw": lambda k: [curve("c", [1], [1], kind="bars")]}, "kind is 'bars'"),
+        ({"draw": lambda k: [image("c", [1, 2])]}, "'c' is no matrix"),
+        ({"draw": lambda k: [image("c", [[float("nan")]])]}, "'c' is no matrix"),
+    ],
+)
+def test_movable_refuses(change, message):
+    given = {"figure": "fig-k", "draw": lambda k: [curve("c", [1], [k])], "sliders": {"k": [1, 2]}}
+    with pytest.raises(ValueError, match=message):
+        movable(**(given | change))

@@ -4,6 +4,7 @@ import ast
 import base64
 import io
 import json
+import math
 import re
 
 import nbformat
@@ -71,11 +72,16 @@ def test_no_cell_hides_a_warning(page):
 
 
 @pytest.mark.parametrize("page", chapters())
-def test_a_cell_left_out_of_the_page_only_glues(page):
+def test_a_cell_left_out_of_the_page_only_glues_or_keeps_frames(page):
     for cell in code_cells(notebook(page)):
         if "remove-cell" in tags(cell):
-            for statement in ast.parse(cell.source).body:
-                assert ast.unparse(statement).startswith("glue("), cell.source
+            body = ast.parse(cell.source).body
+            frames = ast.unparse(body[-1]).startswith("movable(")
+            for statement in body:
+                draws = frames and isinstance(statement, ast.FunctionDef)
+                assert draws or ast.unparse(statement).startswith(("glue(", "movable(")), (
+                    cell.source
+                )
 
 
 @pytest.mark.parametrize("page", chapters())
@@ -85,15 +91,44 @@ def test_no_glued_number_is_a_timing(page):
             assert "glue(" not in cell.source
 
 
-def test_glued_names_are_unique():
-    names = [
-        output.metadata["scrapbook"]["name"]
-        for page in chapters()
+def glued(page):
+    """What a chapter keeps and does not show: pairs of a name and a text."""
+    return [
+        (output.metadata["scrapbook"]["name"], *output.data.values())
         for cell in code_cells(executed(page))
         for output in cell.outputs
         if "scrapbook" in output.get("metadata", {})
     ]
+
+
+def test_glued_names_are_unique():
+    names = [name for page in chapters() for name, _ in glued(page)]
     assert len(names) == len(set(names))
+
+
+MOVABLE = [
+    (page, name.removeprefix("movable:"), json.loads(text))
+    for page in chapters()
+    if (EXECUTED / f"{page}.ipynb").exists()
+    for name, text in glued(page)
+    if name.startswith("movable:")
+]
+
+
+@pytest.mark.parametrize(("page", "name", "record"), MOVABLE, ids=[name for _, name, _ in MOVABLE])
+def test_a_figure_to_move_has_its_picture_and_its_frames_differ(page, name, record):
+    figures = [
+        cell.metadata["mystnb"]["figure"]["name"]
+        for cell in code_cells(notebook(page))
+        if "figure" in cell.metadata.get("mystnb", {})
+    ]
+    assert name in figures, "the static figure is what paper shows"
+    assert len(record["frames"]) == math.prod(map(len, record["sliders"].values()))
+    frames = np.array([json.dumps(frame) for frame in record["frames"]])
+    frames = frames.reshape([len(values) for values in record["sliders"].values()])
+    for axis, slider in enumerate(record["sliders"]):
+        still = frames == frames.take([0], axis)
+        assert not still.all(), f"moving {slider} changes nothing"
 
 
 def pixels(png):
