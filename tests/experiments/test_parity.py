@@ -1,6 +1,7 @@
 """Parity: as `train` does it; hits, records, predictions and findings."""
 
 from dataclasses import replace
+from itertools import product
 
 import numpy as np
 import pytest
@@ -13,6 +14,7 @@ from plateaus.experiments.parity import (
     Parity,
     dimension,
     flow_exponent,
+    flow_time,
     hits,
     measure,
     records,
@@ -50,7 +52,11 @@ def test_it_is_train() -> None:
 def test_findings_and_probe() -> None:
     cells = [run(**point) for point in points(PARITY, SMALL)]
     result = Result(PARITY, SMALL, stack(PARITY, SMALL, cells), {})
-    assert [one.claim for one in result.findings] == ["parity-flow", "parity-order"] * 2
+    assert [one.claim for one in result.findings] == [
+        "parity-flow",
+        "parity-flow",
+        "parity-order",
+    ] * 2
     for one in result.findings:
         assert one.low <= one.measured <= one.high
     probe = PARITY.probe(SMALL)
@@ -67,6 +73,11 @@ def test_records_and_predictions() -> None:
     assert long[-1] <= 1000
     assert [flow_exponent(k, "wide") for k in (2, 3, 4)] == [0, 0.5, 1]
     assert [flow_exponent(k, "narrow") for k in (2, 3, 4)] == [0, 1, 1]
+    for k, bias in product((2, 3, 4), ("narrow", "wide")):
+        far = flow_time(k, [1e12, 1e14], bias)  # type: ignore[arg-type]
+        slope = np.log(far[1] / far[0]) / np.log(100)
+        assert slope == pytest.approx(flow_exponent(k, bias), abs=0.04)  # type: ignore[arg-type]
+        assert flow_time(k, k, bias) == pytest.approx(0)  # type: ignore[arg-type]
 
 
 def test_bad_input() -> None:

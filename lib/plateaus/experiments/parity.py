@@ -3,10 +3,11 @@ r"""How does the plateau of a k-sparse parity grow with the dimension?
 A network of one hidden layer under SGD on the hinge loss (`plateaus.sandbox.train`), until 95 % of
 its signs are right. Predicted, all ours and up to constants:
 
-    flow     Each neuron's overlap with the hidden bits starts at M ~ d^{−1/2}, and dM/dt is of
-             order M^{k−1}: a time d^{(k−2)/2}, log d for k = 2. For odd k the coefficient is
+    flow     Each neuron's overlaps with the hidden bits start at u ~ d^{−1/2}, and du/dt is of
+             order u^{k−1}: a time d^{(k−2)/2}, log d for k = 2. For odd k the coefficient is
              proportional to b/‖w‖ for a bias b: with biases no larger than one weight it is
-             d^{−1/2}, and the time d^{(k−1)/2}.
+             d^{−1/2}, and the time d^{(k−1)/2}. At finite d the overlaps grow to k^{−1/2}, where
+             the hidden bits are all that a neuron sees (`flow_time`).
     noise    The same signal against the noise of single examples: its inverse square, d^{k−1}
              examples, for odd k with such biases d^k.
 
@@ -122,6 +123,15 @@ def flow_exponent(k: int, bias: Bias) -> float:
     return (k - 1) / 2 if k % 2 and bias == "narrow" else (k - 2) / 2
 
 
+def flow_time(k: int, d: ArrayLike, bias: Bias) -> NDArray[np.float64]:
+    """∫ du/u^{k−1} from d^{−1/2} to k^{−1/2}, up to a constant; √d of it for odd k, narrow."""
+    size = np.asarray(d, float)
+    if k == 2:
+        return np.log(size / k) / 2
+    time: NDArray[np.float64] = (size ** ((k - 2) / 2) - k ** ((k - 2) / 2)) / (k - 2)
+    return time * np.sqrt(size) if k % 2 and bias == "narrow" else time
+
+
 def findings(result: Result) -> list[Finding]:
     """Exponents of the steps, beside the flow's, and of examples × d, beside k."""
     s: Parity = result.settings
@@ -138,11 +148,18 @@ def findings(result: Result) -> list[Finding]:
                     f"{s.runs} runs"
                 )
                 window = (float(d.min()), float(d.max()))
+                finite = np.polyfit(np.log(d), np.log(flow_time(k, d, bias)), 1)[0]
                 for quantity, values, predicted in (
                     (
                         f"slope of log steps to {s.target:.0%} over log d, prediction: flow, d → ∞",
                         T,
                         flow_exponent(k, bias),
+                    ),
+                    (
+                        f"slope of log steps to {s.target:.0%} over log d, prediction: flow, "
+                        "finite d",
+                        T,
+                        float(finite),
                     ),
                     (
                         "slope of log(examples × d) over log d, prediction: order d^k",
