@@ -179,6 +179,49 @@ def test_one_layer_less_is_at_chance(k):
     assert abs(share - 1 / 4) < 5 / (4 * math.sqrt(rows))
 
 
+def causal(task, sigma, tokens, beta):
+    """The weight of the right answer at each token (0, x), under a causal mask, for one input.
+
+    As the solution of ex-construction-causal has it: row 0 is the identity; layer 1 leads from the
+    value v of token (i, j) to the place (i + 1, π_{i+1}(v)) and notes row and value there; each
+    later layer leads from the note to the token of that row and value, and copies its note.
+    """
+    k, N, d = task.k, task.N, (task.k + 1) * task.N
+    rows = torch.cat([torch.arange(N)[None], sigma])  # sigma_0 = id
+    at = torch.tensor([i * N + j for i, j in tokens])
+    value = torch.tensor([i * N + int(rows[i, j]) for i, j in tokens])
+    one = torch.eye(d, dtype=torch.float64)
+    P, V = one[at], one[value]  # (tokens, d), the blocks of the stream
+    first = torch.zeros(d, d, dtype=torch.float64)  # [P, V], keys as rows
+    for i in range(k):
+        for v in range(N):
+            first[(i + 1) * N + int(task.pi[i, v]), i * N + v] = beta
+    later = torch.tril(torch.ones(len(at), len(at))) == 0  # keys as columns
+    note = (V @ first.T @ P.T).masked_fill(later, -math.inf).softmax(1) @ V
+    for _ in range(int(math.log2(k))):
+        note = (beta * note @ V.T).masked_fill(later, -math.inf).softmax(1) @ note
+    starts = [(t, j) for t, (i, j) in enumerate(tokens) if i == 0]
+    ends = task(sigma.expand(len(starts), k, N), torch.tensor([j for _, j in starts]))
+    return [float(note[t, k * N + y]) for (t, _), y in zip(starts, ends.tolist(), strict=True)]
+
+
+@pytest.mark.parametrize(("k", "N"), [(1, 2), (1, 5), (2, 2), (2, 3), (4, 2), (4, 5), (8, 3)])
+def test_a_causal_mask_takes_k_plus_one_rows_and_no_token_less(k, N):
+    """The count (k + 1)N of ex-construction-causal: enough for all starts, and none to spare."""
+    task = Task.random(k=k, N=N, seed=k)
+    order = [(i, j) for i in reversed(range(k + 1)) for j in range(N)]
+    assert len(order) == (k + 1) * N
+    sigma, _ = task.sample(8, seed=N)
+
+    def right(tokens):  # on each input, the number of starts answered rightly
+        weights = [causal(task, each, tokens, beta=40.0) for each in sigma]
+        return {sum(weight > 0.999 for weight in each) for each in weights}
+
+    assert right(order) == {N}
+    for gone in order:  # (k + 1)N − 1 tokens: one start is lost, or guessed
+        assert N - 1 in right([token for token in order if token != gone]) <= {N - 1, N}
+
+
 def test_look_up_and_dense_agree():
     task = Task.random(k=4, N=3, seed=0)
     sigma, _ = task.sample(50, seed=1)
