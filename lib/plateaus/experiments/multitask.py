@@ -6,7 +6,8 @@ one network. Predicted:
     SGD      The gradient of skill m is p_m times that of the skill alone, so T_m = c/p_m: the
              exponent of T_m in m is 1 + α, and c is the time that a skill alone takes. With
              infinitely many skills the loss Σ_m p_m loss_m then has the slope −α/(1+α)
-             (Michaud et al. 2023, for n ∝ 1/p_m; the argument by gradients is ours).
+             (that a power law of frequencies makes one of the loss is Michaud et al.'s, 2023; the
+             rest is ours).
     Adam     A weight's step is the gradient over the root of its second moment. Where that is the
              noise of all skills not yet learned, of size Σ_{m'≥m} p_{m'} ∝ m^{−α}, the exponent of
              T_m is 1 + α/2, and the slope −α/(1 + α/2) (ours, a heuristic).
