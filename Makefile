@@ -31,7 +31,7 @@ test: book
 	@$(VENV)/ruff format --check . && $(VENV)/ruff format --check --line-length 80 $(CELLS)
 	@$(VENV)/mypy
 	@$(VENV)/python book/_ext/execute.py --again $(REPEAT)
-	@$(VENV)/python -m pytest
+	@OMP_NUM_THREADS=1 $(VENV)/python -m pytest -n 2 --dist loadfile
 
 serve: book
 	@echo "The book: http://localhost:$(PORT)/"
