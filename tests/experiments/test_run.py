@@ -402,7 +402,7 @@ def test_settings_survive_json_and_the_command(name):
     for settings in (one.chapter, one.full):
         values = json.loads(json.dumps(_store.to_json(settings)))
         assert _store.from_json(one, values) == settings
-    assert one.part in ("composition", "emergence")
+    assert one.part in ("sandbox", "composition", "emergence")
     assert re.fullmatch(r"[A-Z].*\?", one.question)
     replace(one.full, **one.reduced)
     for settings in (one.full, replace(one.full, **one.reduced), one.chapter):

@@ -37,6 +37,8 @@ from plateaus.experiments.frontier_sgd import FRONTIER_SGD
 from plateaus.experiments.horizon import HORIZON
 from plateaus.experiments.identification import IDENTIFICATION
 from plateaus.experiments.losses import LOSSES
+from plateaus.experiments.multitask import MULTITASK
+from plateaus.experiments.parity import PARITY
 from plateaus.experiments.single_index import SINGLE_INDEX
 from plateaus.experiments.staircase import STAIRCASE
 from plateaus.experiments.threshold import THRESHOLD
@@ -65,6 +67,8 @@ __all__ = [
 EXPERIMENTS: dict[str, Experiment] = {
     one.name: one
     for one in (
+        PARITY,
+        MULTITASK,
         CONSTRUCTION_ERROR,
         CURRICULUM,
         THRESHOLD,

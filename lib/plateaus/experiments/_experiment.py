@@ -119,7 +119,8 @@ class Experiment:
 
     Attributes:
         name: its name in the command `plateaus`, such as "staircase".
-        part: "composition" or "emergence"; for an experiment of one's own whatever it belongs to.
+        part: "sandbox", "composition" or "emergence"; for an experiment of one's own whatever it
+            belongs to.
         question: one line.
         chapter: the settings that a chapter runs, in seconds on two cores.
         full: the full-size settings, for a GPU.
