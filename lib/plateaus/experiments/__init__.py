@@ -34,6 +34,7 @@ from plateaus.experiments.discretization import DISCRETIZATION
 from plateaus.experiments.emergence_times import EMERGENCE_TIMES
 from plateaus.experiments.frontier import FRONTIER
 from plateaus.experiments.frontier_sgd import FRONTIER_SGD
+from plateaus.experiments.hard_examples import HARD_EXAMPLES
 from plateaus.experiments.horizon import HORIZON
 from plateaus.experiments.identification import IDENTIFICATION
 from plateaus.experiments.losses import LOSSES
@@ -73,6 +74,7 @@ EXPERIMENTS: dict[str, Experiment] = {
         CURRICULUM,
         THRESHOLD,
         ADAM,
+        HARD_EXAMPLES,
         IDENTIFICATION,
         SINGLE_INDEX,
         EMERGENCE_TIMES,
