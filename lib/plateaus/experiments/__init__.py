@@ -27,6 +27,7 @@ from plateaus.experiments._experiment import (
 )
 from plateaus.experiments._run import EVERY, Device, Scale
 from plateaus.experiments._store import Refused
+from plateaus.experiments.ablation import ABLATION
 from plateaus.experiments.adam import ADAM
 from plateaus.experiments.construction_error import CONSTRUCTION_ERROR
 from plateaus.experiments.curriculum import CURRICULUM
@@ -74,6 +75,7 @@ EXPERIMENTS: dict[str, Experiment] = {
         CURRICULUM,
         THRESHOLD,
         ADAM,
+        ABLATION,
         HARD_EXAMPLES,
         IDENTIFICATION,
         SINGLE_INDEX,
