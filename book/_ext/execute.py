@@ -35,6 +35,9 @@ from chapters import BUILD, ROOT, chapters, code_cells, notebook, source, tags
 SECONDS = 90
 """What a chapter may take, on two cores."""
 
+KERNELS = Path(__file__).with_name("kernels.py")
+"""What pytest reads beside the chapters, as their `conftest.py`."""
+
 EXECUTED, AGAIN = BUILD / "executed", BUILD / "again"
 
 
@@ -92,6 +95,7 @@ def run(pages: list[str], folder: Path) -> dict[str, NotebookNode]:
     for page, file in zip(pages, files, strict=True):
         file.parent.mkdir(parents=True, exist_ok=True)
         nbformat.write(notebook(page), file)
+    shutil.copy(KERNELS, folder / "conftest.py")
     command = [
         *(sys.executable, "-m", "pytest", "--nbmake", "--overwrite", f"--nbmake-timeout={SECONDS}"),
         *(f"-n{min(2, len(pages))}", "-v", "--no-header", "-p", "no:cacheprovider"),

@@ -1,10 +1,12 @@
 """What is executed: a chapter whose code, library or lock file changed, and no other."""
 
 import nbformat
+import nbmake.nb_run
 import pytest
 
 from chapters import ROOT, chapters, notebook
 from execute import imports, inputs, join_streams, key
+from kernels import FOLDER
 
 
 def chapter(*cells):
@@ -75,3 +77,17 @@ def test_front_matter_names_the_kernel_that_the_cache_expects(page):
         "display_name": "Python 3 (ipykernel)",
         "language": "python",
     }
+
+
+def test_kernels_take_no_ports():
+    find = "from ipykernel.kernelapp import IPKernelApp; app = IPKernelApp.instance()"
+    show = "print(app.connection_file)", "print(open(app.connection_file).read())"
+    files = set()
+    for _ in range(2):
+        nb = chapter(find, *show)
+        nbmake.nb_run.NotebookClient(nb).execute()
+        file, information = (cell.outputs[0].text for cell in nb.cells[1:])
+        assert '"transport": "ipc"' in information
+        files.add(file.strip())
+    assert len(files) == 2
+    assert all(file.startswith(FOLDER.name) for file in files)
