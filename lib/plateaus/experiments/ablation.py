@@ -40,8 +40,8 @@ class Ablation:
 
     Attributes:
         variant: what is changed, of `VARIANTS`.
-        run: numbers of the runs: each has a task, a start and inputs of its own, the same for all
-            variants.
+        run: numbers of the runs: each has a task and inputs of its own, the same for all variants,
+            and a start of its own, the same for variants of one depth with the same MLP.
         N: number of things.
         steps: budget of a run, a multiple of `every`; a run ends where all hops are learned.
         every: steps between evaluations.
@@ -104,8 +104,9 @@ def measure(s: Ablation, work: Work, *, variant: Variant, run: int) -> Arrays:
 
 
 def findings(result: Result) -> list[Finding]:
-    """How many runs learn two hops, and four, with each variant."""
+    """How many runs learn two hops, and four, with each variant; accuracies, if predicted."""
     s: Ablation = result.settings
+    where = f"N={s.N}, k=4, {s.steps} steps of {s.batch} inputs"
     found = []
     for variant in s.variant:
         best = np.nanmax(result.at(variant=variant)["accuracy"], axis=-2)  # (runs, hops)
@@ -117,14 +118,27 @@ def findings(result: Result) -> list[Finding]:
                 Finding(
                     "depth",
                     f"share of runs that learn {r} hops, {variant}",
-                    f"N={s.N}, k=4, {s.steps} steps of {s.batch} inputs",
-                    float(known),
+                    where,
+                    float("nan") if known else 0.0,
                     learned / len(s.run),
                     ends.low,
                     ends.high,
                     "95 % (Clopper–Pearson)",
                 )
             )
+            if not known:
+                found.append(
+                    Finding(
+                        "depth",
+                        f"best accuracy of {r} hops, {variant}",
+                        where,
+                        1 / s.N,
+                        float(best[:, hop].mean()),
+                        float(best[:, hop].min()),
+                        float(best[:, hop].max()),
+                        "range over runs",
+                    )
+                )
     return found
 
 
