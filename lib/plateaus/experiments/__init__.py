@@ -38,6 +38,7 @@ from plateaus.experiments.frontier_sgd import FRONTIER_SGD
 from plateaus.experiments.hard_examples import HARD_EXAMPLES
 from plateaus.experiments.horizon import HORIZON
 from plateaus.experiments.identification import IDENTIFICATION
+from plateaus.experiments.irrelevant import IRRELEVANT
 from plateaus.experiments.losses import LOSSES
 from plateaus.experiments.multitask import MULTITASK
 from plateaus.experiments.parity import PARITY
@@ -80,6 +81,7 @@ EXPERIMENTS: dict[str, Experiment] = {
         IDENTIFICATION,
         SINGLE_INDEX,
         EMERGENCE_TIMES,
+        IRRELEVANT,
         STAIRCASE,
         WIDTH,
         FRONTIER,
