@@ -1,7 +1,12 @@
 """The house style: lines for theory, points for measurement, no figure shown twice."""
 
+import base64
+import io
+
 import matplotlib as mpl
 import numpy as np
+from IPython.core.pylabtools import retina_figure
+from PIL import Image
 
 from plateaus import figures
 
@@ -36,3 +41,25 @@ def test_figures_stay_out_of_pyplot():
 def test_colours_and_markers_go_together():
     assert len(figures.COLOURS) == len(figures.MARKERS)
     assert all(mpl.colors.is_color_like(colour) for colour in figures.COLOURS)
+
+
+def test_a_notebook_gets_the_same_picture_at_half_the_weight():
+    fig, axes = figures.figure(columns=2)
+    for i in range(6):
+        figures.theory(axes[0], [0, 1], [i, i + 1], color=figures.COLOURS[i], linewidth=4)
+        figures.measured(axes[1], np.arange(9), np.arange(9) ** i, f"run {i}", series=i)
+    axes[1].legend()
+    whole, size = retina_figure(fig)
+    text, small_size = figures._png(fig)
+    small = base64.b64decode(text)
+    assert len(small) < 0.5 * len(whole)
+    assert small_size == size
+    drawn, kept = (
+        np.asarray(Image.open(io.BytesIO(d)).convert("RGB"), int) for d in (whole, small)
+    )
+    assert drawn.shape == kept.shape
+    assert np.abs(drawn - kept).mean() < 0.5
+    for colour in figures.COLOURS:
+        rgb = np.array([int(colour[i : i + 2], 16) for i in (1, 3, 5)])
+        assert np.abs(kept - rgb).max(axis=2).min() <= 3, colour
+    assert figures._png(mpl.figure.Figure()) is None

@@ -136,7 +136,7 @@ def test_a_figure_to_move_has_its_picture_and_its_frames_differ(page, name, reco
 
 
 def pixels(png):
-    return np.asarray(Image.open(io.BytesIO(base64.b64decode(png))))
+    return np.asarray(Image.open(io.BytesIO(base64.b64decode(png))).convert("RGB"))
 
 
 def results(nb):
