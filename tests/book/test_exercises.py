@@ -5,12 +5,22 @@ from contextlib import redirect_stdout
 from io import StringIO
 
 import pytest
+import torch
 
 from chapters import chapters, code_cells, notebook, source, tags
 
 SOLUTION = re.compile(r"^(:{3,}|`{3,})\{solution\} (\S+)\n(.*?)^\1$", re.M | re.S)
 CODE = re.compile(r"^```python\n(.*?)^```$", re.M | re.S)
 LABEL = re.compile(r'@exercise\("([^"]+)"')
+
+
+@pytest.fixture(autouse=True)
+def torch_as_it_was():
+    """A chapter may choose its precision and its threads; other tests have theirs."""
+    dtype, threads = torch.get_default_dtype(), torch.get_num_threads()
+    yield
+    torch.set_default_dtype(dtype)
+    torch.set_num_threads(threads)
 
 
 def exercises(page):
