@@ -302,3 +302,16 @@ def test_a_state_of_another_flow_is_refused(change, name):
     flow(**own, keep=lambda make: states.append(make()))
     with pytest.raises(ValueError, match=f"is that of a flow with another {name}; valid is one"):
         flow(**{**own, **change}, state=states[0])
+
+
+def test_neurons_that_only_together_are_fast() -> None:
+    """h₄ with some h₂ brings several neurons to one direction, none of which is fast by itself."""
+    student = Student.on_sphere(256, 9, 0.01, seed=3, dtype=torch.float64)
+    first = Teacher.power_law(256, 3, 0.8, activation=Activation.hermite(4))
+    y = (student.V[:, :3] / 0.01) ** 2
+    eps = 40 * float(y.flatten()[(y * first.a).argmax()])
+    mixed = Activation((0, 0, eps**0.5, 0, (1 - eps) ** 0.5))
+    teacher = Teacher.power_law(256, 3, 0.8, activation=mixed)
+    loss = flow(teacher, student, torch.linspace(0, 40, 41), tolerance=1e-3).loss
+    assert (loss.diff() <= 1e-6).all()
+    assert loss[-1] < 1e-3

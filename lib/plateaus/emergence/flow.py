@@ -327,6 +327,8 @@ class _System:
         f, dlog_n = torch.empty_like(U), torch.empty_like(log_n)
         W, Q, rho = self._force(U, U, log_n, f, dlog_n)
         rows = (near & (rates + W.abs().sum(dim=-1) > most)).nonzero()[:, 0]
+        if not len(rows):  # only together are they fast, and each still feels the others
+            return
         n, q = n[rows], Q[rows][:, rows]
         A, B = torch.empty_like(q), 4 * _series(self._squares, q) * n * n[:, None]
         _slope(self._squares, q, n, A)
