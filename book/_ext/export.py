@@ -32,8 +32,8 @@ import importlib.util
 import subprocess
 import sys
 
-SOURCE = "git+{url}@{revision}"
-if importlib.util.find_spec("plateaus") is None:
+SOURCE = "{source}"
+if {missing}:
     subprocess.run([sys.executable, "-m", "pip", "install", "--quiet", SOURCE], check=True)\
 """
 INSTALL_FROM_COPY = """\
@@ -46,17 +46,28 @@ import sys
 from pathlib import Path
 
 SOURCE = next((str(p) for p in Path.cwd().resolve().parents if (p / "lib/plateaus").is_dir()), "")
-if importlib.util.find_spec("plateaus") is None:
+if {missing}:
     assert SOURCE, "Write the folder of the unpacked book into SOURCE."
-    subprocess.run([sys.executable, "-m", "pip", "install", "--quiet", SOURCE], check=True)\
+    subprocess.run([sys.executable, "-m", "pip", "install", "--quiet", SOURCE{extra}], check=True)\
 """
 
 
-def install_cell(repo: Repository | None) -> str:
-    """The first cell of every exported notebook."""
+def install_cell(repo: Repository | None, *, extra: str = "", module: str = "plateaus") -> str:
+    """The first cell of every exported notebook.
+
+    Arguments:
+        repo: what it installs from; None for an unpacked copy.
+        extra: an extra of the package, such as `"assignments"`.
+        module: what is missing where that extra is not installed.
+    """
+    missing = 'importlib.util.find_spec("plateaus") is None'
+    if extra:
+        missing = f'None in map(importlib.util.find_spec, ["plateaus", "{module}"])'
     if repo is None:
-        return INSTALL_FROM_COPY
-    return INSTALL.format(url=repo.url, revision=repo.revision)
+        return INSTALL_FROM_COPY.format(missing=missing, extra=f' + "[{extra}]"' if extra else "")
+    source = f"git+{repo.url}@{repo.revision}"
+    source = f"plateaus[{extra}] @ {source}" if extra else source
+    return INSTALL.format(source=source, missing=missing)
 
 
 class Page:

@@ -1,0 +1,281 @@
+"""Build the assignments from their masters.
+
+    python assignments/build.py                # all
+    python assignments/build.py composition/queries …
+
+A master is a MyST notebook, `assignments/PART/NAME.md`, that holds questions, model answers, rubrics,
+public tests and hidden ones, in otter-grader's own blocks. From it come, under `build/assignments`,
+
+    student/PART/NAME.ipynb   what students open: no answer, no hidden test, nothing that gives one away
+    grader/PART/NAME.zip      otter-grader's archive, for `make grade`, `otter grade` or Gradescope
+    answers/PART/NAME.html    the model answer with the rubrics, a page for instructors
+    answers/PART/NAME.ipynb   the same as a notebook, executed; it gets full marks
+
+and the public tests, which travel with the package: `lib/plateaus/assignments/tests/PART/NAME/q1.py`.
+Public tests carry no points: they teach. The points of a question are shared evenly by its hidden tests.
+"""
+
+import argparse
+import contextlib
+import io
+import re
+import shutil
+import sys
+import tempfile
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import jupytext
+import nbformat
+import yaml
+from nbformat import NotebookNode
+
+HERE = Path(__file__).resolve().parent
+ROOT = HERE.parent
+BUILD = ROOT / "build" / "assignments"
+TESTS = ROOT / "lib" / "plateaus" / "assignments" / "tests"
+sys.path.append(str(ROOT / "book" / "_ext"))
+
+from repository import Repository, find  # noqa: E402
+
+START = """\
+# Installs what the assignment needs where it is missing, and lays out its tests.
+{install}
+
+from plateaus.assignments import start
+
+grader = start("{name}")\
+"""
+SUBMIT = """\
+## Hand in
+
+Run the notebook once from top to bottom (*Restart and run all*), save it, and hand in this one file,
+`{file}.ipynb`, under whatever name you like. The grader runs it anew, in an empty folder: what a cell
+needs must be in a cell above. It runs each cell for {seconds:g} seconds at most."""
+SECONDS = 20.0
+
+
+def names() -> list[str]:
+    """The assignments, such as `composition/queries`, in the order of their numbers."""
+    masters = sorted(HERE.glob("*/*.md")) + sorted(HERE.glob("project.md"))
+    return sorted((str(m.relative_to(HERE).with_suffix("")) for m in masters), key=number)
+
+
+def number(name: str) -> tuple[int, str]:
+    """Where an assignment stands, from its title; the project is last."""
+    found = re.search(r"^# Assignment (\d+)", (HERE / f"{name}.md").read_text(), re.M)
+    return (int(found[1]) if found else 99, name)
+
+
+def title(name: str) -> str:
+    """An assignment's title."""
+    return re.search(r"^# (.+)$", (HERE / f"{name}.md").read_text(), re.M)[1]
+
+
+def master(name: str) -> NotebookNode:
+    """An assignment's master, with the configuration that all share and each question's points."""
+    nb = jupytext.read(HERE / f"{name}.md")
+    config = {
+        "name": name,
+        "tests": {"ok_format": False, "files": True},
+        "init_cell": False,
+        "export_cell": False,
+        "check_all_cell": False,
+        "run_tests": False,
+        "solutions_pdf": False,
+        "python_version": 3.12,
+        "overwrite_requirements": True,
+        "requirements": requirements(find()),
+        "suppress_no_tests_warning": True,
+        "generate": {
+            "pdf": False,
+            "show_hidden": False,
+            "plugins": [{"plateaus.assignments.guard.Guard": {"seconds": SECONDS}}],
+        },
+    }
+    share_points(nb)
+    raw = "# ASSIGNMENT CONFIG\n" + yaml.safe_dump(config, sort_keys=False)
+    nb.cells.insert(0, nbformat.v4.new_raw_cell(raw))
+    return nb
+
+
+def requirements(repo: Repository | None) -> list[str]:
+    """What the grader's container installs."""
+    source = f" @ git+{repo.url}@{repo.revision}" if repo else ""
+    return [f"plateaus[assignments]{source}", "otter-grader[grading]==7.0.0"]
+
+
+def share_points(nb: NotebookNode) -> None:
+    """Write a question's points as otter's list: nothing for public tests, equal shares for hidden ones."""
+    question: NotebookNode | None = None
+    hidden: list[bool] = []
+    for cell in nb.cells:
+        if cell.cell_type == "raw" and cell.source.startswith("# BEGIN QUESTION"):
+            question, hidden = cell, []
+        elif (
+            question is not None
+            and cell.cell_type == "code"
+            and "\ndef test_" in f"\n{cell.source}"
+        ):
+            hidden.append(cell.source.startswith("# HIDDEN"))
+        elif question is not None and cell.source.startswith("# END QUESTION"):
+            settings = yaml.safe_load(question.source.split("\n", 1)[1])
+            if hidden:
+                share = settings["points"] / max(1, sum(hidden))
+                settings["points"] = [share if h else 0 for h in hidden]
+            question.source = "# BEGIN QUESTION\n" + yaml.safe_dump(settings, sort_keys=False)
+            question = None
+
+
+def questions(name: str) -> list[dict[str, Any]]:
+    """The questions of an assignment: `name`, `points`, `manual`, `title`, `minutes`, `rubric`."""
+    nb, found = jupytext.read(HERE / f"{name}.md"), []
+    text, inside = "", False
+    for cell in nb.cells:
+        if cell.cell_type == "markdown" and cell.source.startswith("## "):
+            text = cell.source
+        if cell.cell_type == "raw" and cell.source.startswith("# BEGIN QUESTION"):
+            settings = yaml.safe_load(cell.source.split("\n", 1)[1])
+            title = text.split("\n")[0].removeprefix("## ")
+            minutes = re.search(r"\*(\d+) minutes", text)
+            found.append(
+                {
+                    "name": settings["name"],
+                    "points": settings["points"],
+                    "manual": settings.get("manual", False),
+                    "title": title,
+                    "minutes": int(minutes[1]) if minutes else 0,
+                    "rubric": "",
+                }
+            )
+        elif cell.cell_type == "raw":
+            inside = (inside or cell.source.startswith("# BEGIN SOLUTION")) and not (
+                cell.source.startswith("# END SOLUTION")
+            )
+        elif inside and cell.cell_type == "markdown":
+            found[-1]["rubric"] += cell.source + "\n"
+    return found
+
+
+def assign(name: str, folder: Path) -> Path:
+    """Run otter's `assign` in a folder; where it has put what it made."""
+    import otter.assign
+
+    file = folder / f"{Path(name).name}.ipynb"
+    nbformat.write(master(name), file)
+    with contextlib.redirect_stdout(io.StringIO()):
+        otter.assign.main(str(file), str(folder / "dist"), no_run_tests=True, no_pdfs=True)
+    return folder / "dist"
+
+
+def student(name: str, made: Path, repo: Repository | None) -> NotebookNode:
+    """What students open, from what otter made: with a first cell that installs, and how to hand in."""
+    from export import install_cell
+
+    nb = nbformat.read(made / "student" / f"{Path(name).name}.ipynb", 4)
+    install = "\n".join(install_cell(repo, extra="assignments", module="otter").split("\n")[1:])
+    nb.cells.insert(0, nbformat.v4.new_code_cell(START.format(install=install, name=name)))
+    nb.cells.append(
+        nbformat.v4.new_markdown_cell(SUBMIT.format(file=Path(name).name, seconds=SECONDS))
+    )
+    for cell in nb.cells:  # marks that otter's own export would read
+        if cell.cell_type == "markdown":
+            cell.source = re.sub(r"<!-- (?:BEGIN|END) QUESTION -->\n*", "", cell.source).strip()
+    nb.cells = [cell for cell in nb.cells if cell.source]
+    mark_answers(nb, [q["name"] for q in questions(name) if q["manual"]])
+    return tidy(nb)
+
+
+def mark_answers(nb: NotebookNode, manual: list[str]) -> None:
+    """Say in each answer's cell whose answer it is, for who grades it by hand."""
+    cells = [
+        cell
+        for cell in nb.cells
+        if cell.cell_type == "markdown" and "otter_answer_cell" in cell.metadata.get("tags", [])
+    ]
+    for cell, question in zip(cells, manual, strict=True):
+        cell.metadata["plateaus"] = {"question": question}
+
+
+def tidy(nb: NotebookNode) -> NotebookNode:
+    """The same notebook with names of cells that do not change from build to build."""
+    for i, cell in enumerate(nb.cells):
+        cell["id"] = f"cell-{i}"
+    nb.metadata.pop("jupytext", None)
+    nbformat.validate(nb)
+    return nb
+
+
+def answers(name: str, made: Path) -> NotebookNode:
+    """The model answer, executed."""
+    from nbclient import NotebookClient
+
+    from kernels import FileKernelManager
+
+    nb = nbformat.read(made / "autograder" / f"{Path(name).name}.ipynb", 4)
+    nb.cells = [cell for cell in nb.cells if not cell.source.startswith("grader.check(")]
+    nb.metadata["kernelspec"] = {"name": "python3", "display_name": "Python 3 (ipykernel)"}
+    NotebookClient(nb, timeout=120, kernel_manager_class=FileKernelManager).execute()
+    return tidy(nb)
+
+
+def named(text: str) -> str:
+    """A file of tests, each with its function's name in words."""
+    return re.sub(
+        r"@test_case\((.+)\)\ndef test_(\w+)",
+        lambda found: (
+            f'@test_case(name="{found[2].replace("_", " ")}", {found[1]})\ndef test_{found[2]}'
+        ),
+        text.replace("points=None, ", ""),
+    )
+
+
+def archive(old: Path, new: Path) -> None:
+    """Otter's archive with the tests named; the same bytes whenever it is made."""
+    with zipfile.ZipFile(old) as made, zipfile.ZipFile(new, "w", zipfile.ZIP_DEFLATED) as kept:
+        for entry in sorted(made.namelist()):
+            data = made.read(entry)
+            if entry.startswith("tests/"):
+                data = named(data.decode()).encode()
+            kept.writestr(zipfile.ZipInfo(entry), data)
+
+
+def public_tests(made: Path) -> Iterator[tuple[str, str]]:
+    """Each question's public tests as a file: its name, and its text in the house's format."""
+    for path in sorted((made / "student" / "tests").glob("*.py")):
+        if "@test_case" in (text := path.read_text()):
+            yield path.name, named(text).rstrip() + "\n"
+
+
+def build(name: str) -> None:
+    """Build one assignment."""
+    with tempfile.TemporaryDirectory() as folder:
+        made = assign(name, Path(folder))
+        for kind in ("student", "grader", "answers"):
+            (BUILD / kind / name).parent.mkdir(parents=True, exist_ok=True)
+        nbformat.write(student(name, made, find()), BUILD / "student" / f"{name}.ipynb")
+        shutil.rmtree(TESTS / name, ignore_errors=True)
+        (TESTS / name).mkdir(parents=True)
+        for file, text in public_tests(made):
+            (TESTS / name / file).write_text(text)
+        if archives := list((made / "autograder").glob("*.zip")):
+            archive(archives[0], BUILD / "grader" / f"{name}.zip")
+        nbformat.write(answers(name, made), BUILD / "answers" / f"{name}.ipynb")
+
+
+def main() -> None:
+    """Build the assignments named, or all."""
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("names", nargs="*", help="such as composition/queries; all by default")
+    chosen = parser.parse_args().names or names()
+    if unknown := set(chosen) - set(names()):
+        raise SystemExit(f"there is no assignment {min(unknown)!r}; valid: {', '.join(names())}.")
+    for name in chosen:
+        build(name)
+        print(f"assignments: {name}", flush=True)
+
+
+if __name__ == "__main__":
+    main()
