@@ -3,16 +3,17 @@
     python assignments/build.py                # all
     python assignments/build.py composition/queries …
 
-A master is a MyST notebook, `assignments/PART/NAME.md`, that holds questions, model answers, rubrics,
-public tests and hidden ones, in otter-grader's own blocks. From it come, under `build/assignments`,
+A master is a MyST notebook, `assignments/PART/NAME.md`, that holds questions, model answers,
+rubrics, public tests and hidden ones, in otter-grader's own blocks. From it come, under
+`build/assignments`,
 
-    student/PART/NAME.ipynb   what students open: no answer, no hidden test, nothing that gives one away
-    grader/PART/NAME.zip      otter-grader's archive, for `make grade`, `otter grade` or Gradescope
-    answers/PART/NAME.html    the model answer with the rubrics, a page for instructors
-    answers/PART/NAME.ipynb   the same as a notebook, executed; it gets full marks
+    student/PART/NAME.ipynb   what students open: no answer, no hidden test, nothing that tells one
+    grader/PART/NAME.zip      otter-grader's archive: `make grade`, `otter grade` or Gradescope
+    answers/PART/NAME.ipynb   the model answer with the rubrics, executed; it gets full marks
 
-and the public tests, which travel with the package: `lib/plateaus/assignments/tests/PART/NAME/q1.py`.
-Public tests carry no points: they teach. The points of a question are shared evenly by its hidden tests.
+and the public tests, which travel with the package:
+`lib/plateaus/assignments/tests/PART/NAME/q1.py`. Public tests carry no points: they teach. The
+points of a question are shared evenly by its hidden tests.
 """
 
 import argparse
@@ -51,9 +52,9 @@ grader = start("{name}")\
 SUBMIT = """\
 ## Hand in
 
-Run the notebook once from top to bottom (*Restart and run all*), save it, and hand in this one file,
-`{file}.ipynb`, under whatever name you like. The grader runs it anew, in an empty folder: what a cell
-needs must be in a cell above. It runs each cell for {seconds:g} seconds at most."""
+Run the notebook once from top to bottom (*Restart and run all*), save it, and hand in this one
+file, `{file}.ipynb`, under whatever name you like. The grader runs it anew, in an empty folder:
+what a cell needs must be in a cell above. It runs each cell for {seconds:g} seconds at most."""
 SECONDS = 20.0
 
 
@@ -108,7 +109,7 @@ def requirements(repo: Repository | None) -> list[str]:
 
 
 def share_points(nb: NotebookNode) -> None:
-    """Write a question's points as otter's list: nothing for public tests, equal shares for hidden ones."""
+    """Write a question's points as otter's list: none for public tests, equal shares for others."""
     question: NotebookNode | None = None
     hidden: list[bool] = []
     for cell in nb.cells:
@@ -171,7 +172,7 @@ def assign(name: str, folder: Path) -> Path:
 
 
 def student(name: str, made: Path, repo: Repository | None) -> NotebookNode:
-    """What students open, from what otter made: with a first cell that installs, and how to hand in."""
+    """What students open: what otter made, a first cell that installs, and how to hand in."""
     from export import install_cell
 
     nb = nbformat.read(made / "student" / f"{Path(name).name}.ipynb", 4)

@@ -2,17 +2,18 @@
 
     python assignments/grade.py FOLDER [--out OUT] [--assignment PART/NAME] [--question q3] …
 
-Each submission runs in a process of its own (in a container, where Docker is present), with limits on
-time and memory. Whatever it does, it ends with a grade and a reason, and nobody else's changes. OUT gets
+Each submission runs in a process of its own (in a container, where Docker is present), with limits
+on time and memory. Whatever it does, it ends with a grade and a reason, and nobody else's changes.
+OUT gets
 
     grades.csv           one row a student, as Canvas imports it; Moodle and others map its columns
-    reports/STUDENT.md   what a student reads: points by question, what the tests say, what went wrong
+    reports/STUDENT.md   what a student reads: points by question, failed tests, what went wrong
     by-hand/q2.md        each question that is graded by hand: the rubric, then all answers
     by-hand.csv          where these points go; read again, and kept, by the next run
     results.json         what has been graded so far
 
-A run that is cut goes on when it is started again. What has been graded is graded again only where the
-submission or a question's tests have changed, or where `--question` says so.
+A run that is cut goes on when it is started again. What has been graded is graded again only where
+the submission or a question's tests have changed, or where `--question` says so.
 """
 
 import argparse
@@ -44,7 +45,10 @@ sys.path[:0] = [str(HERE), str(HERE.parent / "book" / "_ext")]
 import build  # noqa: E402
 
 SECONDS, MEMORY, TOTAL, SIZE = build.SECONDS, 2.0, 240.0, 300_000_000
-"""Seconds for a cell or a test; GiB; seconds for a submission; bytes that a submission's file may have."""
+"""Seconds for a cell or a test; GiB; seconds for a submission; bytes of a submission's file."""
+
+START = 120.0
+"""Seconds until a kernel must have begun, on a busy machine."""
 
 ATTEMPTS = 5
 """How often a submission is begun whose kernel dies, each time without what it died of."""
@@ -213,22 +217,24 @@ def grade(
                 result = json.loads((job / "result.json").read_text())
                 break
         if not journal or time.monotonic() - begun > TOTAL:
-            happened.append(f"Grading {ended}.")
+            happened.append(f"It was not graded: {ended}.")
             break
         what, name = journal[-1]
+        if greedy := [cell for event, cell in journal if event == "memory" and cell not in without]:
+            what, name = "cell", greedy[-1]  # what it holds starves all that come after
         if what == "test" and name not in fail:
-            fail[name] = f"the tests {ended} and were not run again"
-            happened.append(f"{name}: the tests {ended}.")
+            fail[name] = f"{ended} in this question's tests, which were not run again"
+            happened.append(f"{name}: {ended}, in its tests.")
         elif what == "cell" and name in numbers and name not in without:
             without.append(name)
-            happened.append(f"Cell {numbers[name]} {ended}; it was left out, and the rest was run.")
+            happened.append(
+                f"Cell {numbers[name]}: {ended}. It was left out, and the rest was run."
+            )
         else:
-            happened.append(f"Grading {ended}.")
+            happened.append(f"It was not graded: {ended}.")
             break
     if result is None:
-        happened.append(
-            f"It was begun {ATTEMPTS} times and did not come to an end, so it has no points."
-        )
+        happened.append("It did not come to an end, so it has no points.")
         return {"questions": nothing(archive, chosen, "not graded"), "happened": happened}
     put_back = sorted({name for what, name in journal if what == "restored"})
     if put_back:
@@ -255,16 +261,16 @@ def watch(job: Path, containers: bool, seconds: float, left: float) -> str:
         command(job, containers), stdout=log, stderr=log, start_new_session=True
     )
     begun = moved = time.monotonic()
-    size, ended = -1, "ended before its time: the process died"
+    size, ended = -1, "the process died"
     while process.poll() is None:
         time.sleep(0.05)
         now, new = time.monotonic(), (job / "journal").stat().st_size
         if new != size:
             size, moved = new, now
-        if now - moved > 1.5 * seconds + 10:
-            ended = f"did not end and could not be interrupted after {seconds:g} seconds"
+        if now - moved > (1.5 * seconds + 15 if size else START):
+            ended = f"it went on after {seconds:g} seconds and could not be interrupted"
         elif now - begun > left:
-            ended = f"took more than {TOTAL:g} seconds in all"
+            ended = f"it took more than {TOTAL:g} seconds in all"
         else:
             continue
         kill(process, containers, job)
@@ -286,7 +292,14 @@ def command(job: Path, containers: bool) -> list[str]:
         "--pids-limit",
         "256",
     ]
-    mounts = ["--volume", f"{job}:/job"]
+    mounts = [
+        "--volume",
+        f"{job}:/job",
+        "--user",
+        f"{os.getuid()}:{os.getgid()}",
+        "--env",
+        "HOME=/tmp",
+    ]
     run = ["docker", "run", "--rm", "--name", job.name, *limits, *mounts]
     return [*run, "plateaus-grader", "python", "assignments/grade.py", "--job", "/job"]
 
@@ -333,6 +346,7 @@ def run_job(job: Path) -> None:
     """Grade the submission in a folder by otter-grader; what `command` runs."""
     import nbconvert.preprocessors
     import otter.run
+
     from kernels import FileKernelManager
 
     settings = json.loads((job / "settings.json").read_text())
@@ -362,7 +376,7 @@ def run_job(job: Path) -> None:
                     "name": one.test_case.name,
                     "hidden": one.test_case.hidden,
                     "passed": one.passed,
-                    "says": "" if one.passed else one.message.strip().split("\n")[-1],
+                    "says": "" if one.passed else " ".join(one.message.split("\n")[1:]),
                 }
                 for one in file.test_case_results
             ],
@@ -488,7 +502,8 @@ def sheets(out: Path, found: list[Submission], archive: Archive) -> None:
             text.append(f"## {who(sub)}\n\n{given.get(name) or '*No answer.*'}")
     for question in archive.questions:
         if question["manual"]:
-            head = f"# {question['title']}: {question['points']} points\n\n{question['rubric'].strip()}"
+            title = f"# {question['title']}: {question['points']} points"
+            head = f"{title}\n\n{question['rubric'].strip()}"
             text = "\n\n---\n\n".join([head, *texts[question["name"]]])
             (out / "by-hand" / f"{question['name']}.md").write_text(text + "\n")
 
@@ -573,7 +588,7 @@ def table(
         for row in listed:
             for sub, total in totals:
                 login = row.get("SIS Login ID", "")
-                if sub.id and sub.id == row.get("ID") or sub.student in (row["Student"], login):
+                if (sub.id and sub.id == row.get("ID")) or sub.student in (row["Student"], login):
                     row[archive.title] = f"{total:g}"
                     matched.add(who(sub))
         left = [sub.student for sub, _ in totals if who(sub) not in matched]
@@ -606,7 +621,8 @@ def grade_all(
     archive = Archive(name)
     if unknown := again - set(archive.tests):
         raise SystemExit(
-            f"{name} has no question {min(unknown)!r} with tests; it has {', '.join(archive.tests)}."
+            f"{name} has no question {min(unknown)!r} with tests; "
+            f"it has {', '.join(archive.tests)}."
         )
     book = Book(out, archive)
     todo = [(sub, chosen) for sub in found if (chosen := book.stale(sub, again))]

@@ -1,3 +1,4 @@
+# ruff: noqa: E501
 """Wrong answers, all of which the tests reject, and right ones written differently, which they accept.
 
 A line: the question; what is wrong or different; a text of the model answer; what it becomes. Where the

@@ -8,10 +8,9 @@ import zipfile
 from functools import cache
 from pathlib import Path
 
+import assignments.build as build
 import pytest
 from otter.test_files.exception_test import ExceptionTestFile
-
-import assignments.build as build
 
 VARIANTS = {name: build.HERE / f"{name}.variants.py" for name in build.names() if name != "project"}
 WRONG, RIGHT = (

@@ -20,7 +20,7 @@ TESTS = files("plateaus.assignments") / "tests"
 
 
 def names() -> list[str]:
-    """The assignments whose public tests this copy of the package holds, such as `composition/queries`."""
+    """The assignments of this copy of the package, such as `composition/queries`."""
 
     def below(folder: Traversable, path: str) -> Iterator[str]:
         inside = sorted(folder.iterdir(), key=lambda entry: entry.name)

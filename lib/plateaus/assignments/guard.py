@@ -12,15 +12,16 @@ before all others, which calls `begin` in the kernel that runs the submission. F
 * before each test all that was replaced in builtins, numpy, torch, scipy, sympy, math or this
   package is put back, and noted.
 
-What happens is written, a line each, to the journal: the cell or the test that runs, and what was put
-back. So when the kernel does die (`os._exit`, a crash in compiled code), whoever started it knows
-where, and can run the rest: see `Guard`'s settings `without` and `fail`.
+What happens is written, a line each, to the journal: the cell or the test that runs, and what was
+put back. So when the kernel does die (`os._exit`, a crash in compiled code), whoever started it
+knows where, and can run the rest: see `Guard`'s settings `without` and `fail`.
 
 This holds off accidents and casual tricks. Code that wants to read the tests in its own process's
 memory can; what stops it is a container and a reader.
 """
 
 import functools
+import gc
 import importlib
 import json
 import os
@@ -41,7 +42,7 @@ from typing import Any
 import torch
 
 SECONDS, MEMORY, OUTPUT = 20.0, 2.0, 1_000_000
-"""Limits: seconds for a cell or a test, GiB that a submission may allocate, characters a cell prints."""
+"""Limits: seconds for a cell or a test, GiB that are allocated, characters that a cell prints."""
 
 PROTECTED = (
     "builtins", "math", "cmath", "random", "itertools", "functools", "inspect", "fractions",
@@ -103,8 +104,11 @@ class Guard:
                 if cell.source in without:
                     cell.source = "# left out: it ended the kernel"
         nb.metadata["kernelspec"] = {"name": "python3", "display_name": "Python 3 (ipykernel)"}
-        call = f"from plateaus.assignments import guard as _guard\n_guard.begin(**{self.settings!r})\ndel _guard"
-        nb.cells.insert(0, nbformat.v4.new_code_cell(call))
+        name = "_guard"
+        call = (
+            f"from plateaus.assignments import guard as {name}\n{name}.begin(**{self.settings!r})"
+        )
+        nb.cells.insert(0, nbformat.v4.new_code_cell(call))  # type: ignore[no-untyped-call]
         return nb
 
 
@@ -141,14 +145,31 @@ def begin(
     keep_kernel(shell)
     kept += snapshot()
 
+    names: dict[str, int] = {}
+
     def before(info: Any) -> None:
+        nonlocal names
         write("cell", info.raw_cell)
+        names = {name: id(value) for name, value in shell.user_ns.items()}
         for stream in (sys.stdout, sys.stderr):
             cap(stream)
         clock.start()
 
     shell.events.register("pre_run_cell", before)
-    shell.events.register("post_run_cell", lambda result: clock.stop())
+
+    def after(result: Any) -> None:
+        clock.stop()
+        if isinstance(result.error_in_exec, MemoryError):  # let go of what the cell has made
+            write("memory", result.info.raw_cell)
+            for name, value in list(shell.user_ns.items()):
+                if names.get(name) != id(value):
+                    del shell.user_ns[name]
+            del value
+            result.error_in_exec.__traceback__ = None
+            sys.last_traceback = sys.last_value = None
+            gc.collect()
+
+    shell.events.register("post_run_cell", after)
     os.chdir(tempfile.mkdtemp(prefix="submission-"))
     sys.path.insert(0, os.getcwd())
 
@@ -191,10 +212,7 @@ class Clock:
 
 def protected() -> Iterator[ModuleType]:
     """The modules to protect, imported."""
-    import plateaus.composition
-    import plateaus.emergence
-
-    for name in PROTECTED:
+    for name in (*PROTECTED, "plateaus.composition", "plateaus.emergence"):
         yield importlib.import_module(name)
     yield from [m for name, m in sorted(sys.modules.items()) if name.split(".")[0] == "plateaus"]
 
@@ -216,7 +234,7 @@ def snapshot() -> Kept:
 
 def restore(kept: Kept) -> list[str]:
     """Put back what was replaced since; the names of what that was."""
-    found = []
+    found: list[str] = []
     for thing, name, held in kept:
         now = vars(thing)
         for key, value in held.items():
@@ -295,7 +313,11 @@ def guard_tests(
         finally:
             clock.stop()
 
+    def message(self: Any, error: Exception, context: int = 0) -> str:
+        return f"{type(error).__name__}: {error}"
+
     exception_test.ExceptionTestFile.run = guarded_run
+    exception_test.ExceptionTestFile._generate_error_message = message
     exception_test.test_case.call_func = guarded_call
 
 
