@@ -2,6 +2,7 @@
 
     python assignments/build.py                # all
     python assignments/build.py composition/queries …
+    python assignments/build.py --open         # what students open, and nothing that has to run
 
 A master is a MyST notebook, `assignments/PART/NAME.md`, that holds questions, model answers,
 rubrics, public tests and hidden ones, in otter-grader's own blocks. From it come, under
@@ -10,6 +11,7 @@ rubrics, public tests and hidden ones, in otter-grader's own blocks. From it com
     student/PART/NAME.ipynb   what students open: no answer, no hidden test, nothing that tells one
     grader/PART/NAME.zip      otter-grader's archive: `make grade`, `otter grade` or Gradescope
     answers/PART/NAME.ipynb   the model answer with the rubrics, executed; it gets full marks
+    site/index.html           the same as pages, for instructors
 
 and the public tests, which travel with the package:
 `lib/plateaus/assignments/tests/PART/NAME/q1.py`. Public tests carry no points: they teach. The
@@ -18,13 +20,16 @@ points of a question are shared evenly by its hidden tests.
 
 import argparse
 import contextlib
+import hashlib
 import io
 import re
 import shutil
+import subprocess
 import sys
 import tempfile
 import zipfile
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -56,6 +61,14 @@ Run the notebook once from top to bottom (*Restart and run all*), save it, and h
 file, `{file}.ipynb`, under whatever name you like. The grader runs it anew, in an empty folder:
 what a cell needs must be in a cell above. It runs each cell for {seconds:g} seconds at most."""
 SECONDS = 20.0
+INDEX = """\
+# The answers
+
+For instructors: the model answer of every assignment, with its rubrics. These pages are built apart from
+the book's site and are no part of it; keep them where students cannot read them. How to hand out,
+collect and grade stands in the book's appendix, *Teaching with this book*.
+
+"""
 
 
 def names() -> list[str]:
@@ -250,8 +263,8 @@ def public_tests(made: Path) -> Iterator[tuple[str, str]]:
             yield path.name, named(text).rstrip() + "\n"
 
 
-def build(name: str) -> None:
-    """Build one assignment."""
+def build(name: str, *, executed: bool) -> None:
+    """Build one assignment; the model answer is executed where it has changed."""
     with tempfile.TemporaryDirectory() as folder:
         made = assign(name, Path(folder))
         for kind in ("student", "grader", "answers"):
@@ -263,19 +276,72 @@ def build(name: str) -> None:
             (TESTS / name / file).write_text(text)
         if archives := list((made / "autograder").glob("*.zip")):
             archive(archives[0], BUILD / "grader" / f"{name}.zip")
-        nbformat.write(answers(name, made), BUILD / "answers" / f"{name}.ipynb")
+        key, kept = state(name), BUILD / "answers" / f"{name}.key"
+        if executed and not (kept.is_file() and kept.read_text() == key):
+            nbformat.write(answers(name, made), BUILD / "answers" / f"{name}.ipynb")
+            kept.write_text(key)
+
+
+def state(name: str) -> str:
+    """A hash of what a model answer's outputs depend on."""
+    files = [HERE / f"{name}.md", ROOT / "requirements.lock", Path(__file__)]
+    files += sorted((ROOT / "lib").rglob("*.py"))
+    return hashlib.sha256(b"".join(file.read_bytes() for file in files)).hexdigest()
+
+
+def site() -> None:
+    """The model answers as pages, in the book's own theme, for instructors alone."""
+    pages = BUILD / "pages"
+    shutil.rmtree(pages, ignore_errors=True)
+    shutil.copytree(ROOT / "book" / "_static", pages / "_static")
+    shutil.copytree(ROOT / "book" / "_templates", pages / "_templates")
+    rows = ["| assignment | questions | points | minutes |", "|---|---|---|---|"]
+    for name in names():
+        (pages / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(BUILD / "answers" / f"{name}.ipynb", pages / f"{name}.ipynb")
+        found = questions(name)
+        points, minutes = (sum(q[what] for q in found) for what in ("points", "minutes"))
+        rows.append(f"| [{title(name)}]({name}.ipynb) | {len(found)} | {points} | {minutes} |")
+    (pages / "index.md").write_text(INDEX + "\n".join(rows) + "\n")
+    toc = {"format": "jb-book", "root": "index", "chapters": [{"file": name} for name in names()]}
+    (pages / "_toc.yml").write_text(yaml.safe_dump(toc))
+    config = yaml.safe_load((ROOT / "_config.yml").read_text())
+    config["title"] = "Plateaus and Power Laws: the answers"
+    config["execute"] = {"execute_notebooks": "off"}
+    config["exclude_patterns"] = []
+    del config["bibtex_bibfiles"]
+    inner = config["sphinx"]["config"]
+    ours = set(config["sphinx"]["local_extensions"]) - {"offline"}
+    inner["extensions"] = [e for e in inner["extensions"] if e not in ours and "bibtex" not in e]
+    config["sphinx"]["local_extensions"] = {"offline": str(ROOT / "book" / "_ext")}
+    (pages / "_config.yml").write_text(yaml.safe_dump(config, sort_keys=False))
+    command = [sys.executable, "-m", "jupyter_book", "build", str(pages), "--all", "-W", "-q"]
+    subprocess.run([*command, "--path-output", str(BUILD / "made")], check=True)
+    shutil.rmtree(BUILD / "site", ignore_errors=True)
+    shutil.move(BUILD / "made" / "_build" / "html", BUILD / "site")
+    shutil.rmtree(BUILD / "made")
 
 
 def main() -> None:
     """Build the assignments named, or all."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("names", nargs="*", help="such as composition/queries; all by default")
-    chosen = parser.parse_args().names or names()
+    parser.add_argument("--open", action="store_true", help="only what students open")
+    given = parser.parse_args()
+    chosen = given.names or names()
     if unknown := set(chosen) - set(names()):
         raise SystemExit(f"there is no assignment {min(unknown)!r}; valid: {', '.join(names())}.")
-    for name in chosen:
-        build(name)
-        print(f"assignments: {name}", flush=True)
+    command = [sys.executable, __file__, "--open"] if given.open else [sys.executable, __file__]
+    if len(chosen) > 1:  # otter changes the process's folder, so each has a process of its own
+        with ThreadPoolExecutor(2) as pool:
+            done = pool.map(lambda name: subprocess.run([*command, name], check=True), chosen)
+            list(done)
+    else:
+        build(chosen[0], executed=not given.open)
+        print(f"assignments: {chosen[0]}", flush=True)
+    if not given.names and not given.open:
+        site()
+        print(f"For instructors: file://{BUILD / 'site' / 'index.html'}")
 
 
 if __name__ == "__main__":
