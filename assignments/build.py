@@ -64,9 +64,9 @@ SECONDS = 20.0
 INDEX = """\
 # The answers
 
-For instructors: the model answer of every assignment, with its rubrics. These pages are built apart from
-the book's site and are no part of it; keep them where students cannot read them. How to hand out,
-collect and grade stands in the book's appendix, *Teaching with this book*.
+For instructors: the model answer of every assignment, with its rubrics. These pages are built apart
+from the book's site and are no part of it; keep them where students cannot read them. How to hand
+out, collect and grade stands in the book's appendix, *Teaching with this book*.
 
 """
 
@@ -229,7 +229,17 @@ def answers(name: str, made: Path) -> NotebookNode:
     from kernels import FileKernelManager
 
     nb = nbformat.read(made / "autograder" / f"{Path(name).name}.ipynb", 4)
-    nb.cells = [cell for cell in nb.cells if not cell.source.startswith("grader.check(")]
+    cells, nb.cells = nb.cells, []
+    for cell in cells:
+        source = re.sub(r"<!-- (?:BEGIN|END) QUESTION -->\n*", "", cell.source).strip()
+        if "otter_assign_solution_cell" in cell.metadata.get("tags", []):
+            if cell.cell_type == "code":
+                source = re.sub(r"^ *# (?:BEGIN|END) SOLUTION\n?", "", source, flags=re.M).rstrip()
+            else:
+                source = f"**Answer and rubric.** {source}"
+        if source and not source.startswith(("grader.check(", "_Type your answer")):
+            nb.cells.append(cell)
+            cell.source = source
     nb.metadata["kernelspec"] = {"name": "python3", "display_name": "Python 3 (ipykernel)"}
     NotebookClient(nb, timeout=120, kernel_manager_class=FileKernelManager).execute()
     return tidy(nb)
@@ -309,13 +319,14 @@ def site() -> None:
     config["title"] = "Plateaus and Power Laws: the answers"
     config["execute"] = {"execute_notebooks": "off"}
     config["exclude_patterns"] = []
-    del config["bibtex_bibfiles"]
     inner = config["sphinx"]["config"]
+    del config["bibtex_bibfiles"], inner["bibtex_reference_style"]
     ours = set(config["sphinx"]["local_extensions"]) - {"offline"}
     inner["extensions"] = [e for e in inner["extensions"] if e not in ours and "bibtex" not in e]
     config["sphinx"]["local_extensions"] = {"offline": str(ROOT / "book" / "_ext")}
     (pages / "_config.yml").write_text(yaml.safe_dump(config, sort_keys=False))
-    command = [sys.executable, "-m", "jupyter_book", "build", str(pages), "--all", "-W", "-q"]
+    book = str(Path(sys.executable).parent / "jupyter-book")
+    command = [book, "build", str(pages), "--all", "-W", "-q"]
     subprocess.run([*command, "--path-output", str(BUILD / "made")], check=True)
     shutil.rmtree(BUILD / "site", ignore_errors=True)
     shutil.move(BUILD / "made" / "_build" / "html", BUILD / "site")
