@@ -63,6 +63,8 @@ WRONG = [
     ("q5", "never comes home", ".roll(-(2 ** (ell - 2)), dims=2)", ""),
     ("q5", "goes on instead of home", ".roll(-(2 ** (ell - 2)), dims=2)", ".roll(2 ** (ell - 2), dims=2)"),
     ("q5", "home by one row only", ".roll(-(2 ** (ell - 2)), dims=2)", ".roll(-1, dims=2)"),
+    ("q5", "every layer reads V", "dim=2) @ block\n        if ell >= 2", "dim=2) @ X[:, :, T : 2 * T]\n        if ell >= 2"),
+    ("q5", "every layer moves home", "if ell >= 2:", "if k > 1:"),
     ("q5", "key on the right", "X @ W.T @ X.transpose(1, 2)", "X @ W @ X.transpose(1, 2)"),
     ("q5", "logits summed over places", "sum(2))\n    return out", "sum(3))\n    return out"),
     ("q5", "mean over rows", "out.append(block.view(n, T, k, N).sum(2))", "out.append(block.view(n, T, k, N).mean(2))"),

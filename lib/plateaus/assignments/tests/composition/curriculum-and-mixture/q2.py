@@ -26,4 +26,4 @@ def test_two_tokens_half_sharp(read, descent):
     z = torch.as_tensor(read(W, X, X.clone()))
     assert torch.allclose(z[0, 0], torch.tensor([0.75, 0.25], dtype=torch.float64)), 'Query 0 gives key 0 the score log 3 and key 1 the score 0: it reads 3/4 and 1/4.'
     G = torch.as_tensor(descent(W, X, X.clone(), torch.tensor([[0, 0]])))
-    assert torch.allclose(G[:, 0], torch.tensor([0.375, -0.375], dtype=torch.float64)), 'Query 0 has 3/4 of what it wants. Key 0 is stepped by 2 * 3/4 * (1 - 3/4) = 3/8.'
+    assert torch.allclose(G[:, 0], torch.tensor([0.375, -0.375], dtype=torch.float64)), f'Query 0 has 3/4 of what it wants, and its column is (3/8, -3/8); yours is {G[:, 0].tolist()}. At W = 0 it would be (1/2, -1/2).'

@@ -10,9 +10,9 @@ def test_where_keys_stand(right_key):
     import torch
     pi, sigma = (torch.tensor([[1, 0], [0, 1]]), torch.tensor([[[1, 0], [1, 0]]]))
     one = torch.as_tensor(right_key(pi, sigma, 1))
-    assert one.tolist() == [[1, 0, 2, 3]], f'pi_0 exchanges 0 and 1, pi_1 does not: keys 1, 0, 2, 3; yours are {one.tolist()}.'
+    assert one.tolist() == [[1, 0, 2, 3]], f'Row 0 of pi exchanges 0 and 1, row 1 does not: 1, 0, 2, 3; yours are {one.tolist()}.'
     two = torch.as_tensor(right_key(pi, sigma, 2))
-    assert two.tolist() == [[2, 3, 1, 0]], f'Query (0, 0) holds hop_0^1(0) = 0 and looks for (1, 0), position 2; query (1, 0) holds 1 and, going around, looks for (0, 1), position 1. Yours are {two.tolist()}.'
+    assert two.tolist() == [[2, 3, 1, 0]], f'Query (0, 0) holds the span 0 and looks for (1, 0), position 2; query (1, 0) holds 1 and, going around, looks for (0, 1), position 1. Yours are {two.tolist()}.'
 
 @test_case(name="margin of two keys", hidden=False)
 def test_margin_of_two_keys(margin):
