@@ -1,5 +1,7 @@
 # make book   the site, its chapters executed       make test   everything that proves it
 # make serve  the site at an address to open        make clean  start over
+# make assignments  for students, graders and instructors
+# make grade SUBMISSIONS=folder [OUT=…] [QUESTION=q3] [ROSTER=…] [ASSIGNMENT=…] [WORKERS=…]
 # make bench  how fast the library is, beside PyTorch and JAX: half an hour
 PYTHON ?= python3
 PIP_ARGS ?=
@@ -13,9 +15,10 @@ SITE := _build/html
 CELLS = $$(find build/executed -name '*.ipynb')
 
 .DEFAULT_GOAL := book
-.PHONY: book notebooks test serve format cover bench lock clean
+.PHONY: book notebooks assignments grade test serve format cover bench lock clean
 
 book: .venv/ready
+	@$(VENV)/python assignments/build.py --open
 	@$(VENV)/python book/_ext/execute.py
 	@rm -rf _build/html  # every page anew: numbers and titles of one stand on the others
 	@$(VENV)/jupyter-book build book --all --config _config.yml --toc "$(CURDIR)/_toc.yml" \
@@ -26,7 +29,17 @@ book: .venv/ready
 notebooks: book
 	@echo "The notebooks: build/notebooks/"
 
-test: book
+assignments: .venv/ready
+	@$(VENV)/python assignments/build.py
+
+# The containers that Docker runs, where it is there, are built on the first call.
+grade: .venv/ready
+	@$(VENV)/python assignments/grade.py $(if $(SUBMISSIONS),"$(SUBMISSIONS)") \
+		$(if $(OUT),--out "$(OUT)") $(if $(ASSIGNMENT),--assignment "$(ASSIGNMENT)") \
+		$(if $(QUESTION),--question $(QUESTION)) $(if $(ROSTER),--roster "$(ROSTER)") \
+		$(if $(WORKERS),--workers $(WORKERS)) $(if $(CONTAINERS),--containers $(CONTAINERS))
+
+test: book assignments
 	@$(VENV)/ruff check . && $(VENV)/ruff check --line-length 80 $(CELLS)
 	@$(VENV)/ruff format --check . && $(VENV)/ruff format --check --line-length 80 $(CELLS)
 	@$(VENV)/mypy
@@ -59,7 +72,7 @@ lock: .venv/ready
 	@$(VENV)/pip install --quiet $(PIP_ARGS) uv
 	@mkdir -p build
 	@echo "torch==2.13.0" > build/constraints.txt
-	@$(VENV)/uv pip compile pyproject.toml --quiet --extra book --extra cluster --extra test --universal \
+	@$(VENV)/uv pip compile pyproject.toml --quiet --extra assignments --extra book --extra cluster --extra test --universal \
 		--python-version 3.11 --no-annotate --no-header --no-emit-index-url \
 		--constraints build/constraints.txt --output-file build/requirements.lock
 	@# CUDA's packages come with the torch build that wants them, and with no other.
