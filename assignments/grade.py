@@ -36,8 +36,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import nbformat
-from tqdm import tqdm
+# jsonschema's check of international addresses takes two seconds to import; notebooks have none.
+QUICK = "import sys; sys.modules['rfc3987_syntax'] = None"
+exec(QUICK)
+
+import nbformat  # noqa: E402
+from tqdm import tqdm  # noqa: E402
 
 HERE = Path(__file__).resolve().parent
 sys.path[:0] = [str(HERE), str(HERE.parent / "book" / "_ext")]
@@ -357,7 +361,9 @@ def run_job(job: Path) -> None:
     os.environ.setdefault("OMP_NUM_THREADS", "1")
     os.environ["MPLBACKEND"] = "agg"
     nbconvert.preprocessors.ExecutePreprocessor = functools.partial(
-        nbconvert.preprocessors.ExecutePreprocessor, kernel_manager_class=FileKernelManager
+        nbconvert.preprocessors.ExecutePreprocessor,
+        kernel_manager_class=FileKernelManager,
+        extra_arguments=[f"--IPKernelApp.exec_lines={QUICK}"],
     )
     graded = otter.run.main(
         str(job / "submission.ipynb"),
