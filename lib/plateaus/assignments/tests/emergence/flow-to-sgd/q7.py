@@ -9,7 +9,7 @@ points = [0, 0, 0, 0]
 def test_units_by_hand(units):
     import numpy as np
     found = units(4, 9, 0.5, 1.0)
-    assert np.allclose(found, (0.5, 1 / 32)), f'k = 4, d = 9, M_0 = 1/2, ς = 1: 1/M grows to its end in the time 4/8 = 0.5, and the rate is 2·(1/4)/(2·8) = 1/32; yours are {found}.'
+    assert np.allclose(found, (0.5, 1 / 32)), f'k = 4, d = 9, M_0 = 1/2, ς = 1: dM/dt = 4M³ from 1/2 blows up after 1/2, and signal and noise balance at 1/32; yours are {found}. 1/16 for the rate has no label noise.'
 
 @test_case(name="two directions", hidden=False)
 def test_two_directions(left):
@@ -25,7 +25,7 @@ def test_blown_up_runs(envelope):
     nan = np.nan
     L = np.array([[[1, 1], [1, nan], [2, nan]], [[5, 4], [5, 4], [5, 4]]])
     least, which = envelope(L)
-    assert np.allclose(least, [1, 4]) and np.array_equal(which, [0, 1]), f'Rate 0 has the median 1, then infinity, as two of its three runs have blown up. Rate 1 has 5, then 4. So 1 and 4, by rates 0 and 1; yours: {least}, {which}.'
+    assert np.allclose(least, [1, 4]) and np.array_equal(which, [0, 1]), f'Rate 0 has the median 1, then infinity, as two of its three runs blew up. Rate 1 has 5, then 4. So 1 and 4, by rates 0 and 1; yours: {least}, {which}.'
 
 @test_case(name="a sequence of two", hidden=False)
 def test_a_sequence_of_two(sequence):
