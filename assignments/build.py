@@ -234,7 +234,9 @@ def answers(name: str, made: Path) -> NotebookNode:
         source = re.sub(r"<!-- (?:BEGIN|END) QUESTION -->\n*", "", cell.source).strip()
         if "otter_assign_solution_cell" in cell.metadata.get("tags", []):
             if cell.cell_type == "code":
-                source = re.sub(r"^ *# (?:BEGIN|END) SOLUTION\n?", "", source, flags=re.M).rstrip()
+                source = re.sub(
+                    r"^ *# (?:BEGIN|END) SOLUTION.*\n?", "", source, flags=re.M
+                ).rstrip()
             else:
                 source = f"**Answer and rubric.** {source}"
         if source and not source.startswith(("grader.check(", "_Type your answer")):
@@ -327,7 +329,10 @@ def site() -> None:
     (pages / "_config.yml").write_text(yaml.safe_dump(config, sort_keys=False))
     book = str(Path(sys.executable).parent / "jupyter-book")
     command = [book, "build", str(pages), "--all", "-W", "-q"]
-    subprocess.run([*command, "--path-output", str(BUILD / "made")], check=True)
+    command += ["--path-output", str(BUILD / "made")]
+    done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    if done.returncode:
+        raise SystemExit(f"{done.stdout}\nThe pages of answers could not be built; see above.")
     shutil.rmtree(BUILD / "site", ignore_errors=True)
     shutil.move(BUILD / "made" / "_build" / "html", BUILD / "site")
     shutil.rmtree(BUILD / "made")

@@ -18,7 +18,7 @@ from repository import find
 
 sys.path.append(str(ROOT))
 
-from assignments import build  # noqa: E402
+from assignments import build
 
 COLUMNS = ["Assignment", "Chapters", "Questions", "Points", "Minutes", "Open"]
 
