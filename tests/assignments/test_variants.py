@@ -4,11 +4,13 @@ import contextlib
 import io
 import re
 import runpy
+import types
 import zipfile
 from functools import cache
 from pathlib import Path
 
 import assignments.build as build
+import nbformat
 import pytest
 from otter.test_files.exception_test import ExceptionTestFile
 
@@ -90,6 +92,21 @@ def changed(name, question, old, new):
 )
 def test_the_model_answer_has_full_marks(name, question):
     assert share(name, question) == (1, [])
+
+
+@pytest.mark.parametrize("name", VARIANTS)
+def test_the_untouched_copy_has_no_points_and_passes_no_test(name):
+    space = {"grader": types.SimpleNamespace(check=lambda question: None)}
+    nb = nbformat.read(build.BUILD / "student" / f"{name}.ipynb", 4)
+    for cell in nb.cells[1:]:
+        if cell.cell_type == "code":
+            with contextlib.suppress(Exception), contextlib.redirect_stdout(io.StringIO()):
+                exec(cell.source, space)
+    for question, text in files(name).items():
+        file = ExceptionTestFile.from_string(text, path=question)
+        file.run(space)
+        assert file.score == 0
+        assert not [r for r in file.test_case_results if r.passed], "a stub passes a test"
 
 
 @pytest.mark.parametrize(("name", "question", "what", "old", "new"), WRONG)
