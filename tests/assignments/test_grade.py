@@ -109,7 +109,7 @@ HARD = {
         23,
         None,
     ),
-    "exit": (model(q3=before("exit()"), q4=before("import sys\nsys.exit(0)")), 23, "exit() was called"),
+    "exit": (model(q3=before("exit()"), q4=before("import sys\nsys.exit(0)")), 23, "exit() was"),
     "dies": (model(q3=before("import os\nos._exit(0)")), 23, "the process died. It was left out"),
     "dies-in-tests": (
         model(q7=instead(DIES)),
