@@ -5,12 +5,12 @@ OK_FORMAT = False
 name = "q7"
 points = [0, 0]
 
-@test_case(name="three skills", hidden=False)
-def test_three_skills(strengths, window_slope):
+@test_case(name="four skills", hidden=False)
+def test_four_skills(strengths, window_slope):
     import numpy as np
     assert np.allclose(strengths(2, 1.0), [0.8944272, 0.4472136]), '1 and 1/2, over the root of 1 + 1/4: the squares sum to 1, not the strengths.'
-    mine = window_slope(1.0, 3, 1, 2)
-    assert np.isclose(mine, -np.log(13 / 4) / np.log(2)), f'With beta = 1 and P = 3 the squares are as 36 : 9 : 4. After skill 1, at T = 1, 9 + 4 = 13 parts are left, after skill 2, at T = 2, 4 parts. So log L falls by log(13/4) while log T grows by log 2: the slope is -1.70; yours is {mine}.'
+    mine = window_slope(1.0, 4, 1, 3)
+    assert np.isclose(mine, -1.6928836), f'With beta = 1 and P = 4 the squares are as 144 : 36 : 16 : 9. After skills 1, 2, 3, at T = 1, 2, 3, there are left 61, 25 and 9 parts. The best line through the three points has the slope -1.693, the line through the ends -1.742; yours is {mine}.'
 
 @test_case(name="half of the skills", hidden=False)
 def test_half_of_the_skills(formula_slope, read_off):
