@@ -120,6 +120,9 @@ def samples(k, M, error):
     ("q7", "a for a² in the risk", "np.minimum(a**2,", "np.minimum(a,"),
     ("q7", "1/√n", "1 / n[:, None]).sum", "1 / n[:, None] ** 0.5).sum"),
     ("q7", "the larger of the two", "np.minimum(a**2", "np.maximum(a**2"),
+    ("q7", "strengths taken to fall", "return 0.5 * (a**2 * ~done).sum(axis=-1)", "return 0.5 * (a**2 * (np.arange(len(a)) >= done.sum(axis=-1)[..., None])).sum(axis=-1)"),
+    ("q7", "the last of several", "median.argmin(axis=0)", "len(median) - 1 - median[::-1].argmin(axis=0)"),
+    ("q7", "blown-up runs count as 3", "np.where(np.isnan(L), np.inf, L)", "np.where(np.isnan(L), 3.0, L)"),
 ]  # fmt: skip
 
 RIGHT = [

@@ -31,4 +31,4 @@ def test_blown_up_runs(envelope):
 def test_a_sequence_of_two(sequence):
     import numpy as np
     risk = sequence(np.array([1.0, 2.0, 4.0]), np.array([0.8, 0.6]))
-    assert np.allclose(risk, [0.5, 0.43, 0.25]), 'With n = 2, min(0.64, 0.5) + min(0.36, 0.5) = 0.86, and half of it is the risk.'
+    assert np.allclose(risk, [0.5, 0.43, 0.25]), 'With n = 2, min(0.64, 0.5) + min(0.36, 0.5) = 0.86, and half of it is the bound.'
