@@ -54,12 +54,21 @@ from plateaus.assignments import start
 
 grader = start("{name}")\
 """
+START_READ = """\
+# Installs what the project needs where it is missing.
+{install}\
+"""
 SUBMIT = """\
 ## Hand in
 
 Run the notebook once from top to bottom (*Restart and run all*), save it, and hand in this one
 file, `{file}.ipynb`, under whatever name you like. The grader runs it anew, in an empty folder:
 what a cell needs must be in a cell above. It runs each cell for {seconds:g} seconds at most."""
+SUBMIT_READ = """\
+## Hand in
+
+Run the notebook once from top to bottom (*Restart and run all*), save it with its outputs, and hand
+in this one file, `{file}.ipynb`. It is read, and perhaps run anew; no test runs on it."""
 SECONDS = 20.0
 INDEX = """\
 # The answers
@@ -189,10 +198,13 @@ def student(name: str, made: Path, repo: Repository | None) -> NotebookNode:
     from export import install_cell
 
     nb = nbformat.read(made / "student" / f"{Path(name).name}.ipynb", 4)
-    install = "\n".join(install_cell(repo, extra="assignments", module="otter").split("\n")[1:])
-    nb.cells.insert(0, nbformat.v4.new_code_cell(START.format(install=install, name=name)))
+    tested = not all(q["manual"] for q in questions(name))
+    first, last = (START, SUBMIT) if tested else (START_READ, SUBMIT_READ)
+    needs = {"extra": "assignments", "module": "otter"} if tested else {}
+    install = "\n".join(install_cell(repo, **needs).split("\n")[1:])
+    nb.cells.insert(0, nbformat.v4.new_code_cell(first.format(install=install, name=name)))
     nb.cells.append(
-        nbformat.v4.new_markdown_cell(SUBMIT.format(file=Path(name).name, seconds=SECONDS))
+        nbformat.v4.new_markdown_cell(last.format(file=Path(name).name, seconds=SECONDS))
     )
     for cell in nb.cells:  # marks that otter's own export would read
         if cell.cell_type == "markdown":
