@@ -107,3 +107,14 @@ def test_a_question_s_points_go_to_hidden_tests():
                     )
                 )
                 assert 0.0 in shares, "a question has public tests, too"
+
+
+def test_the_project_is_read_and_not_tested():
+    nb, found = student("project"), build.questions("project")
+    text = "\n".join(cell.source for cell in nb.cells)
+    assert "start(" not in text
+    assert "grader" not in text
+    assert all(q["manual"] and "Rubric for" in q["rubric"] for q in found)
+    assert sum(int(n) for n in re.findall(r"Rubric for (\d+)", str(found))) == 20
+    points, minutes = (sum(q[what] for q in found) for what in ("points", "minutes"))
+    assert (points, minutes) == (40, 20 * 60)
