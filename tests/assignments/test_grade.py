@@ -330,3 +330,14 @@ def test_a_container_has_no_network_and_limits(tmp_path, monkeypatch):
     monkeypatch.setattr(shutil, "which", lambda name: None)
     monkeypatch.setenv("PATH", str(tmp_path))
     assert grade.docker() is False
+
+
+def test_the_project_is_only_read(tmp_path, quick):
+    folder = tmp_path / "in"
+    folder.mkdir()
+    shutil.copy(build.BUILD / "student" / "project.ipynb", folder / "ada.ipynb")
+    out = grade_folder(folder)
+    assert quick == []
+    assert "40 of these are still to be given by hand" in (out / "reports" / "ada.md").read_text()
+    assert "Rubric for 4 minutes" in (out / "by-hand" / "p2.md").read_text()
+    assert "A theorem." in (out / "by-hand" / "p6.md").read_text()
