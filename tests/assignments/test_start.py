@@ -72,4 +72,4 @@ def test_a_grader_s_tests_stay(tmp_path, monkeypatch):
 
 def test_names_are_folders_of_tests():
     assert NAME in names()
-    assert all((plateaus.assignments.TESTS / name / "q1.py").is_file() for name in names())
+    assert all(list((plateaus.assignments.TESTS / name).glob("q*.py")) for name in names())
