@@ -93,6 +93,9 @@ WRONG = [
     ("q7", "trains on the last inputs", "sigma[:n]", "sigma[-n:]"),
     ("q7", "accuracy .9", ">= 0.95", ">= 0.9"),
     ("q7", "the last size instead of None", "    return None", "    return sizes[-1]"),
+    ("q4", "keys that tie with the right one are left out", "best = scores.scatter(2, right[:, :, None], -math.inf).amax(2)", "best = scores.masked_fill(scores == scores.gather(2, right[:, :, None]), -1e9).amax(2)"),
+    ("q5", "home by one row more a layer", ".roll(-(2 ** (ell - 2)), dims=2)", ".roll(1 - ell, dims=2)"),
+    ("q7", "bisection", "    for n in sizes:\n        if accuracy(train(pi, sigma[:n], diet, C), pi, tests)[-1] >= 0.95:\n            return n\n    return None", "    low, high = 0, len(sizes)\n    while low < high:\n        mid = (low + high) // 2\n        if accuracy(train(pi, sigma[: sizes[mid]], diet, C), pi, tests)[-1] >= 0.95:\n            high = mid\n        else:\n            low = mid + 1\n    return sizes[low] if low < len(sizes) else None"),
 ]  # fmt: skip
 
 RIGHT = [

@@ -11,6 +11,7 @@ def test_reads_of_one_input(reads):
     pi, sigma = (torch.tensor([[1, 0], [0, 1]]), torch.tensor([[[1, 0], [1, 0]]]))
     X, v, y = (torch.as_tensor(each) for each in reads(pi, sigma, 1))
     assert X.shape == (1, 4, 8), f'T = 4 and two blocks: (1, 4, 8); yours is {tuple(X.shape)}.'
+    assert X.dtype == torch.float64, f'Blocks are float64 throughout; yours is {X.dtype}.'
     assert v.shape == (1, 4, 2), f'v has shape (n, T, N) = (1, 4, 2); yours is {tuple(v.shape)}.'
     assert X[0, 2].nonzero().flatten().tolist() == [2, 7], 'Token (1, 0) stands at position 2. In row 1 sigma takes 0 to 1: place 3 of block V, which is place 4 + 3 of the vector.'
     assert v[0, 0].tolist() == [0, 1], 'Key (0, 0) says what sigma makes of 0 in row 0: 1.'

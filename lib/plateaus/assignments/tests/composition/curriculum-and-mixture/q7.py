@@ -26,7 +26,7 @@ def test_accuracy_of_one_layer(accuracy):
         W[key, j] = 50.0
     assert list(accuracy([W], torch.tensor([[1, 2, 0]]), sigma)) == [1], 'Each start finds its key, so all answers are right.'
     third = float(accuracy([W], torch.tensor([[1, 0, 2]]), sigma)[0])
-    assert abs(third - 1 / 3) < 1e-09, f'If the truth is pi = (1, 0, 2), this layer is right at start 0 only: 1/3, not {third}.'
+    assert abs(third - 1 / 3) < 1e-06, f'If the truth is pi = (1, 0, 2), this layer is right at start 0 only: 1/3, not {third}.'
 
 @test_case(name="prediction", hidden=False)
 def test_prediction(n_95):
