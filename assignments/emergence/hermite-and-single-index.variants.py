@@ -89,6 +89,9 @@ def hermites(z, K):
     ("q8", "the constant, not the exponent", "np.log(T), 1)[0]", "np.log(T), 1)[1]"),
     ("q8", "first and last point only", "np.polyfit(np.log(d), np.log(T), 1)[0]", "np.log(T[-1] / T[0]) / np.log(d[-1] / d[0])"),
     ("q8", "through the origin", "np.polyfit(np.log(d), np.log(T), 1)[0]", "np.log(d) @ np.log(T) / (np.log(d) @ np.log(d))"),
+    ("q2", "a float for an exponent", None, "import numpy as np\n\n\ndef coefficients(sigma, K, nodes=100):\n    z, p = np.polynomial.hermite_e.hermegauss(nodes)\n    return hermites(z, K) @ (p * sigma(z)) / p.sum()\n\n\ndef information_exponent(c, tol=1e-6):\n    found = np.flatnonzero(np.abs(np.asarray(c)[1:]) > tol)\n    return float(found[0] + 1) if len(found) else np.inf\n"),
+    ("q8", "the flow of c_k alone", "flow_time(c, d**-0.5, 0.5)", "flow_time(np.where(np.arange(len(c)) == information_exponent(c), c, 0), d**-0.5, 0.5)"),
+    ("q8", "a tolerance of 10^-3", "k, square = information_exponent(c), np.asarray(c) ** 2", "k, square = information_exponent(c, 1e-3), np.asarray(c) ** 2"),
 ]  # fmt: skip
 
 RIGHT = [

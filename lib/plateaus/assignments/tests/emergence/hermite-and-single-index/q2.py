@@ -17,4 +17,5 @@ def test_exponents(information_exponent):
     import numpy as np
     k = information_exponent([0.6, 0.0, 1e-12, -0.2])
     assert k == 3, f'c_0 does not count, c_2 is rounding, c_3 is not: k = 3; yours is {k}.'
+    assert isinstance(k, (int, np.integer)), f'An integer, so that c[k] works; yours is {type(k)}.'
     assert information_exponent([2.0, 0.0, 0.0]) == np.inf, 'A constant has exponent infinity.'
