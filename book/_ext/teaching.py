@@ -20,7 +20,7 @@ sys.path.append(str(ROOT))
 
 from assignments import build
 
-COLUMNS = ["Assignment", "Chapters", "Questions", "Points", "Minutes", "Open"]
+COLUMNS = ["Assignment", "Open", "Chapters", "Points", "Minutes", "Questions"]
 
 
 def trains(name: str) -> str:
@@ -55,9 +55,10 @@ class Assignments(SphinxDirective):
                 for where, address in (("Colab", repo.colab(page)), ("Binder", repo.binder(page))):
                     if address is not None:
                         links += [nodes.Text(", "), nodes.reference("", where, refuri=address)]
-            cells = [build.title(name), trains(name), len(questions)]
-            cells += [sum(q["points"] for q in questions), minutes or "–"]
-            body += self.row([*(nodes.Text(str(cell)) for cell in cells), links])
+            points = sum(q["points"] for q in questions)
+            cells = [trains(name), points, minutes, len(questions)]
+            title = nodes.Text(build.title(name).removeprefix("Assignment "))
+            body += self.row([title, links, *(nodes.Text(str(cell)) for cell in cells)])
         return [table]
 
     @staticmethod
