@@ -79,6 +79,7 @@ WRONG = [
     ("q8", "the exponent of the family", "** (1 - 2 * k)", "** (1 - k)"),
     ("q8", "a negative share", "max(0.0, 1 - k * N**2 * (N - 1.0) ** (1 - 2 * k) / tau**2)", "1 - k * N**2 * (N - 1.0) ** (1 - 2 * k) / tau**2"),
     ("q8", "the share that hears", "max(0.0, 1 - k", "min(1.0, k"),
+    ("q6", "less than τ, not at most", "np.abs(signals(q, tasks, sigma, x)) <= tau", "np.abs(signals(q, tasks, sigma, x)) < tau"),
 ]  # fmt: skip
 
 RIGHT = [

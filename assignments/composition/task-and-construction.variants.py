@@ -41,6 +41,8 @@ WRONG = [
     ("q7", "whole numbers only", "tenths += 1", "tenths += 10"),
     ("q7", "L instead of 2L − 1", "(2 * L - 1) * (T - 1) / delta", "L * (T - 1) / delta"),
     ("q7", "T instead of T − 1", "(2 * L - 1) * (T - 1) / delta", "(2 * L - 1) * T / delta"),
+    ("q3", "floats", "tables = [sigma[rows, pi]]", "tables = [1.0 * sigma[rows, pi]]"),
+    ("q7", "begins at 0", "    tenths = 1\n", "    tenths = 0\n"),
 ]  # fmt: skip
 
 RIGHT = [

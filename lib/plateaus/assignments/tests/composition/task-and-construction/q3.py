@@ -3,7 +3,7 @@ from otter.test_files import test_case
 OK_FORMAT = False
 
 name = "q3"
-points = [0, 0]
+points = [0, 0, 0]
 
 @test_case(name="lengths", hidden=False)
 def test_lengths(doubling):
@@ -20,3 +20,12 @@ def test_two_steps(doubling):
     one, two = doubling(pi, sigma)
     assert np.array_equal(one, [[2, 1, 0], [2, 1, 0]]), 'The first table is sigma[i, pi[i, j]].'
     assert np.array_equal(two, [[0, 1, 2], [0, 1, 2]]), 'The second is one[i + 1, one[i, j]], with i + 1 modulo k.'
+
+@test_case(name="which way", hidden=False)
+def test_which_way(doubling):
+    import numpy as np
+    still, turn = ([0, 1, 2], [1, 2, 0])
+    pi, sigma = (np.array([still, turn, still, still]), np.array([still] * 4))
+    one, two, four = doubling(pi, sigma)
+    assert np.array_equal(two, [turn, turn, still, still]), f"Only step 2 (row 1) turns 0 to 1 to 2 to 0. Two steps from rows 0 and 1 take it, from rows 2 and 3 they don't; yours are {two}. If rows 1 and 2 turn, you join with the row before."
+    assert np.array_equal(four, [turn] * 4), 'Four steps take each step once, from every row.'

@@ -20,3 +20,5 @@ def test_ahead_and_home(ahead, home):
     query = np.eye(4)[1]
     assert np.array_equal(W @ query, 3.0 * np.eye(4)[3]), 'From (0, 1), one row on, is (1, 1).'
     assert np.array_equal(home(1, 2, 2) @ np.eye(4)[3], np.eye(4)[1]), 'And back: (1, 1) to (0, 1).'
+    assert np.array_equal(ahead(1, 4, 1, 3.0) @ np.eye(4)[0], 3.0 * np.eye(4)[1]), 'With four rows and N = 1, one row on from row 0 is row 1. Row 3 is one row back.'
+    assert np.array_equal(home(1, 4, 1) @ np.eye(4)[1], np.eye(4)[0]), 'home goes from row 1 to row 0.'
