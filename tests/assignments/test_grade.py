@@ -69,7 +69,7 @@ while True:
     except BaseException:
         pass
 """
-MEMORY = "x = []\nwhile True:\n    x.append(bytearray(10**7))"
+MEMORY = "import numpy as np\nx = []\nwhile True:\n    x.append(np.empty(10**7))"
 LOUD = "for _ in range(1000):\n    print('x' * 10**5)\n'y' * 10**8"
 FOLDER = "import os, shutil\nshutil.rmtree(os.getcwd())\nshutil.rmtree('tests', True)"
 DIES = "import os\ndef error(pi, sigma, beta):\n    os._exit(1)\nneeded = promised = error"
