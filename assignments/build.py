@@ -294,22 +294,27 @@ def build(name: str, *, executed: bool) -> None:
         for kind in ("student", "grader", "answers"):
             (BUILD / kind / name).parent.mkdir(parents=True, exist_ok=True)
         nbformat.write(student(name, made, find()), BUILD / "student" / f"{name}.ipynb")
-        shutil.rmtree(TESTS / name, ignore_errors=True)
-        (TESTS / name).mkdir(parents=True)
-        for file, text in public_tests(made):
+        (TESTS / name).mkdir(parents=True, exist_ok=True)
+        tests = dict(public_tests(made))
+        for path in (TESTS / name).glob("*.py"):
+            if path.name not in tests:
+                path.unlink()
+        for file, text in tests.items():
             (TESTS / name / file).write_text(text)
         if archives := list((made / "autograder").glob("*.zip")):
             archive(archives[0], BUILD / "grader" / f"{name}.zip")
-        key, kept = state(name), BUILD / "answers" / f"{name}.key"
-        if executed and not (kept.is_file() and kept.read_text() == key):
-            nbformat.write(answers(name, made), BUILD / "answers" / f"{name}.ipynb")
-            kept.write_text(key)
+        if executed:
+            key, kept = state(name), BUILD / "answers" / f"{name}.key"
+            if not (kept.is_file() and kept.read_text() == key):
+                nbformat.write(answers(name, made), BUILD / "answers" / f"{name}.ipynb")
+                kept.write_text(key)
 
 
 def state(name: str) -> str:
     """A hash of what a model answer's outputs depend on."""
     files = [HERE / f"{name}.md", ROOT / "requirements.lock", Path(__file__)]
-    files += sorted((ROOT / "lib").rglob("*.py"))
+    # Not the public tests, which other assignments' builds write at the same time.
+    files += sorted(file for file in (ROOT / "lib").rglob("*.py") if TESTS not in file.parents)
     return hashlib.sha256(b"".join(file.read_bytes() for file in files)).hexdigest()
 
 
