@@ -2,6 +2,7 @@
 # make serve  the site at an address to open        make clean  start over
 # make assignments  for students, graders and instructors
 # make grade SUBMISSIONS=folder [OUT=…] [QUESTION=q3] [ROSTER=…] [ASSIGNMENT=…] [WORKERS=…]
+# make colab  the notebooks where only Colab's packages are: half an hour
 # make bench  how fast the library is, beside PyTorch and JAX: half an hour
 PYTHON ?= python3
 PIP_ARGS ?=
@@ -15,7 +16,7 @@ SITE := _build/html
 CELLS = $$(find build/executed -name '*.ipynb')
 
 .DEFAULT_GOAL := book
-.PHONY: book notebooks assignments grade test serve format cover bench lock clean
+.PHONY: book notebooks assignments grade colab test serve format cover bench lock clean
 
 book: .venv/ready
 	@$(VENV)/python assignments/build.py --open
@@ -45,6 +46,9 @@ test: book assignments
 	@$(VENV)/mypy
 	@$(VENV)/python book/_ext/execute.py --again $(REPEAT)
 	@OMP_NUM_THREADS=1 $(VENV)/python -m pytest -n 2 --dist loadfile
+
+colab: book
+	@$(VENV)/python -m tests.colab
 
 serve: book
 	@echo "The book: http://localhost:$(PORT)/"
